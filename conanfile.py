@@ -23,6 +23,7 @@ class YonderConan(ConanFile):
         "shared": [True, False],
         "fPIC": [True, False],
         "zmq": [True, False],
+        "sockets": [True, False],
         "ml": [True, False],
         "cuda": [True, False],
         "asio": [True, False],
@@ -30,7 +31,7 @@ class YonderConan(ConanFile):
         "launch": [True, False],
         "tools": [True, False],
     }
-    default_options = {"shared": False, "fPIC": True, "zmq": True, "ml": True, "cuda": False, "asio": False, "http": False,
+    default_options = {"shared": False, "fPIC": True, "zmq": True, "sockets": False, "ml": True, "cuda": False, "asio": False, "http": False,
                        "launch": False, "tools": False}
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "docs/man/*", "include/*", "src/*", "transports/*", "kernels/*", "!kernels/tests/*", "!kernels/fuzz/*"
 
@@ -40,7 +41,7 @@ class YonderConan(ConanFile):
 
     @property
     def _components(self):
-        return ["core"] + (["zmq"] if self.options.zmq else []) + (["ml"] if self.options.ml else []) + (
+        return ["core"] + (["zmq"] if self.options.zmq else []) + (["sockets"] if self.options.get_safe("sockets") else []) + (["ml"] if self.options.ml else []) + (
             ["asio"] if self.options.asio else []) + (["http"] if self.options.http else []) + (["launch"] if self.options.launch else [])
 
     def set_version(self):
@@ -55,6 +56,7 @@ class YonderConan(ConanFile):
             self.options.rm_safe("cuda")
         if not self.options.zmq:
             self.options.rm_safe("tools")  # the yonder command serves hubs and workers over ZeroMQ
+            self.options.rm_safe("sockets")  # its keys are those of zmq
 
     def layout(self):
         cmake_layout(self)
@@ -70,6 +72,7 @@ class YonderConan(ConanFile):
             self.requires("boost/1.83.0", transitive_headers=True)
         if self.options.http:
             self.requires("boost/1.83.0", transitive_headers=bool(self.options.asio))
+        if self.options.http or self.options.get_safe("sockets"):
             self.requires("openssl/[>=3 <4]")
         if self.options.launch:
             self.requires("tomlplusplus/3.4.0")
@@ -109,6 +112,7 @@ class YonderConan(ConanFile):
             toolchain.cache_variables[name] = value
         toolchain.cache_variables["YONDER_WITH_ASIO"] = "ON" if self.options.asio else "OFF"
         toolchain.cache_variables["YONDER_WITH_HTTP"] = "ON" if self.options.http else "OFF"
+        toolchain.cache_variables["YONDER_WITH_SOCKETS"] = "ON" if self.options.get_safe("sockets") else "OFF"
         toolchain.cache_variables["YONDER_WITH_LAUNCH"] = "ON" if self.options.launch else "OFF"
         toolchain.cache_variables["YONDER_WITH_CUDA"] = "ON" if self.options.get_safe("cuda") else "OFF"
         toolchain.generate()
@@ -129,7 +133,7 @@ class YonderConan(ConanFile):
         self.cpp_info.set_property("cmake_find_mode", "none")
         self.cpp_info.builddirs = [os.path.join("lib", "cmake", "yonder")]
         requirements = {"core": ["cereal::cereal"], "zmq": ["core", "zeromq::zeromq", "cppzmq::cppzmq"],
-                        "ml": ["core", "nlohmann_json::nlohmann_json"], "asio": ["core", "boost::headers"],
+                        "sockets": ["zmq", "openssl::openssl"], "ml": ["core", "nlohmann_json::nlohmann_json"], "asio": ["core", "boost::headers"],
                         "http": ["core", "boost::headers", "openssl::openssl"],
                         "launch": ["core", "tomlplusplus::tomlplusplus"]}
         for name in self._components:
@@ -141,6 +145,8 @@ class YonderConan(ConanFile):
             component.builddirs = self.cpp_info.builddirs
         if self.options.zmq:
             self.cpp_info.components["zmq"].defines = ["YONDER_HAS_ZMQ=1"]
+        if self.options.get_safe("sockets"):
+            self.cpp_info.components["sockets"].defines = ["YONDER_HAS_SOCKETS=1"]
         if self.options.http:
             self.cpp_info.components["http"].defines = ["YONDER_HAS_HTTP=1"]
         if self.options.launch:

@@ -18,7 +18,7 @@ options=("$@" --no-warn-unused-cli)
 configure project "$source" -DYONDER_WITH_CUDA=OFF -DYONDER_BUILD_TESTS=ON -DYONDER_BUILD_EXAMPLES=ON
 rm -rf "$folder/project"
 components=core
-for component in zmq ml asio http launch; do
+for component in zmq ml sockets asio http launch; do
   [ ! -e "$(find "$prefix" -name "yonder-$component-targets.cmake")" ] || components+=";$component"
 done
 for policies in 3.25 "$("$cmake" --version | sed -nE '1s/.* ([0-9]+\.[0-9]+).*/\1/p')"; do

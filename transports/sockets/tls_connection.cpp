@@ -25,7 +25,7 @@ constexpr std::size_t record_size = std::size_t{16} << 10;
 constexpr std::size_t record_overhead = 64;
 
 // After so many records another key seals them: AES-GCM is good for some 2^24 (RFC 8446, 5.5).
-constexpr std::uint64_t records_per_key = std::uint64_t{1} << 20;
+constexpr std::uint64_t records_per_key = std::uint64_t{1} << 17;
 
 constexpr std::array<unsigned char, 2> suite{0x13, 0x01};  // TLS_AES_128_GCM_SHA256, as of the list below
 

@@ -43,6 +43,7 @@ consume() { # <component> <source>
 }
 consume core main.cpp
 ! asked asio False || consume asio asio.cpp
+! asked sockets False || consume sockets sockets.cpp
 ! asked http False || consume http http.cpp
 ! asked launch False || consume launch launch.cpp
 
@@ -55,6 +56,7 @@ says() { # <component> <definition>
 }
 says core YONDER_LINKS_CORE
 ! asked zmq True || says zmq YONDER_HAS_ZMQ
+! asked sockets False || says sockets YONDER_HAS_SOCKETS
 ! asked http False || says http YONDER_HAS_HTTP
 ! asked launch False || says launch YONDER_HAS_LAUNCH
 
@@ -75,6 +77,7 @@ there core yes "lib/libyonder_core.$kind"
 there zmq "$(yes_if zmq True)" "lib/libyonder_zmq.$kind"
 there ml "$(yes_if ml True)" "lib/libyonder_ml.$kind"
 there asio "$(yes_if asio False)" include/yonder/asio.hpp
+there sockets "$(yes_if sockets False)" "lib/libyonder_sockets.$kind"
 there http "$(yes_if http False)" "lib/libyonder_http.$kind"
 there launch "$(yes_if launch False)" "lib/libyonder_launch.$kind"
 there tools "$(yes_if tools False)" bin/yonder

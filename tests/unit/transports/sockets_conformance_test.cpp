@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/transports/conformance.hpp"
 #include "tests/unit/transports/remote_conformance.hpp"
+#include "tests/unit/transports/socket_ways.hpp"
 #include "tests/unit/transports/zmq_world.hpp"
 
 namespace yonder::testing {
@@ -54,17 +55,6 @@ class socket_link {
 
 using unix_link = socket_link<socket_scheme::local>;
 using tls_link = socket_link<socket_scheme::tls>;
-
-struct unix_way {
-  static transport::remote_transport const& transport() { return transport::socket_transport(); }
-  static constexpr char const* scheme = "unix";
-  static constexpr bool has_keys = false;
-};
-struct tls_way {
-  static transport::remote_transport const& transport() { return transport::socket_transport(); }
-  static constexpr char const* scheme = "tls";
-  static constexpr bool has_keys = true;
-};
 
 }  // namespace yonder::testing
 

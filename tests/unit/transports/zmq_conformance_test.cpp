@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/transports/conformance.hpp"
 #include "tests/unit/transports/remote_conformance.hpp"
+#include "tests/unit/transports/zmq_hub.hpp"
 #include "tests/unit/transports/zmq_world.hpp"
 
 namespace yonder::testing {
@@ -54,17 +55,6 @@ class zmq_link {
 
 using zmq_ipc_link = zmq_link<zmq_scheme::ipc>;
 using zmq_tcp_link = zmq_link<zmq_scheme::tcp>;
-
-struct zmq_ipc_way {
-  static transport::remote_transport const& transport() { return transport::zmq_transport(); }
-  static constexpr char const* scheme = "ipc";
-  static constexpr bool has_keys = false;
-};
-struct zmq_tcp_way {
-  static transport::remote_transport const& transport() { return transport::zmq_transport(); }
-  static constexpr char const* scheme = "tcp";
-  static constexpr bool has_keys = true;
-};
 
 }  // namespace yonder::testing
 

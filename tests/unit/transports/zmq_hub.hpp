@@ -27,23 +27,61 @@ using transport::setup_error;
 using transport::zmq_client;
 using transport::zmq_server;
 
-// A hub over tcp with keys of its own.
-struct tcp_hub {
+struct zmq_ipc_way {
+  static transport::remote_transport const& transport() { return transport::zmq_transport(); }
+  static constexpr char const* scheme = "ipc";
+  static constexpr bool has_keys = false;
+};
+struct zmq_tcp_way {
+  static transport::remote_transport const& transport() { return transport::zmq_transport(); }
+  static constexpr char const* scheme = "tcp";
+  static constexpr bool has_keys = true;
+};
+
+inline std::string read_line(fs::path const& file) {
+  std::ifstream in(file);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+inline std::string text_of(fs::path const& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
+}
+
+inline mode_t mode_of(fs::path const& path) {
+  struct ::stat state {};
+  REQUIRE(::lstat(path.c_str(), &state) == 0);
+  return state.st_mode & 07777;
+}
+
+inline std::string drawn_key() {
+  temporary_folder folder;
+  keygen(folder.path());
+  return read_line(key_files(folder.path()).client_public);
+}
+
+// A hub that crosses a network, with keys of its own.
+template <class Way>
+struct keyed_hub {
   world w;
   temporary_folder folder;
   fs::path keys = folder.path() / "keys";
-  std::unique_ptr<zmq_server> server;
+  std::unique_ptr<transport::listener> server;
 
-  tcp_hub() {
+  keyed_hub() {
     keygen(keys);
-    server =
-        std::make_unique<zmq_server>(w.poller, transport::listen_options{{"tcp://127.0.0.1:*"}, keys, {}});
+    server = Way::transport().listen(w.poller, {{std::string(Way::scheme) + "://127.0.0.1:*"}, keys, {}});
     w.drive(*server);
   }
+  ~keyed_hub() {
+    if (server) w.forget(*server);
+  }
   std::string address() const { return server->addresses().front(); }
-  std::unique_ptr<zmq_client> client(fs::path const& with_keys, std::uint64_t session = 1) {
-    auto made =
-        std::make_unique<zmq_client>(w.poller, transport::connect_options{address(), with_keys, session, {}});
+  std::unique_ptr<endpoint> client(fs::path const& with_keys, std::uint64_t session = 1) {
+    auto made = Way::transport().connect(w.poller, {address(), with_keys, session, {}});
     w.drive(*made);
     return made;
   }
@@ -66,25 +104,7 @@ struct tcp_hub {
     w.forget(*good);
   }
 };
-
-inline std::string read_line(fs::path const& file) {
-  std::ifstream in(file);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-inline std::string text_of(fs::path const& file) {
-  std::ostringstream text;
-  text << std::ifstream(file).rdbuf();
-  return text.str();
-}
-
-inline mode_t mode_of(fs::path const& path) {
-  struct ::stat state {};
-  REQUIRE(::lstat(path.c_str(), &state) == 0);
-  return state.st_mode & 07777;
-}
+using tcp_hub = keyed_hub<zmq_tcp_way>;
 
 template <class Action>
 setup_error error_of(Action action) {

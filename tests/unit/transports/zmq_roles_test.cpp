@@ -25,12 +25,6 @@ namespace {
 
 constexpr transport::unix_seconds noon = 1'796'126'400;  // 2026-12-01T12:00:00Z
 
-std::string drawn_key() {
-  temporary_folder folder;
-  keygen(folder.path());
-  return read_line(key_files(folder.path()).client_public);
-}
-
 raw_key raw(std::string const& text) {
   raw_key key{};
   REQUIRE(transport::read_key_text(text, key));
@@ -190,121 +184,6 @@ TEST_CASE("a list is replaced as a whole, by one at a time, and never by one tha
   CHECK(says(busy, "try again"));
 }
 
-TEST_CASE(
-    "promise 16: whatever its roles, a key may do over tcp what they say, and a bad one does not get in") {
-  tcp_hub hub;
-  auto const secret_of = [&](fs::path const& folder) { return read_line(key_files(folder).client_public); };
-  std::uint64_t session = 10;
-  constexpr unsigned subsets = 1U << std::size(transport::key_roles);
-  for (unsigned chosen = 1; chosen < subsets; ++chosen) {
-    std::string roles;
-    peer_rights expected{.calls = false, .works = false, .operates = false};
-    for (std::size_t i = 0; i < std::size(transport::key_roles); ++i) {
-      if ((chosen >> i & 1U) == 0) continue;
-      roles += (roles.empty() ? "" : ",") + std::string(transport::key_roles[i].name);
-      expected.*(transport::key_roles[i].right) = true;
-    }
-    expected.calls = expected.calls || expected.operates;
-    for (bool const expired : {false, true}) {
-      CAPTURE(roles);
-      CAPTURE(expired);
-      auto const keys = hub.folder.path() / (roles + (expired ? "-expired" : ""));
-      keygen(keys);
-      fs::copy_file(key_files(hub.keys).server_public, key_files(keys).server_public,
-                    fs::copy_options::overwrite_existing);
-      std::ofstream(key_files(hub.keys).authorized, std::ios::app)
-          << secret_of(keys) << " role=" << roles << (expired ? " expires=2001-01-01T00:00:00Z\n" : "\n");
-      CHECK(hub.server->rights_of("key " + secret_of(keys)) ==
-            (expired ? peer_rights{false, false, false} : expected));
-      if (!expired) {
-        hub.check_works(keys, ++session);
-        hub.w.next(*hub.server, kind::lost);
-        continue;
-      }
-      auto const refused = hub.client(keys, ++session);
-      CHECK(hub.w.next(*refused, kind::lost).unauthorized);
-      CHECK(hub.w.events(*hub.server).empty());
-      hub.w.forget(*refused);
-    }
-  }
-  CHECK(hub.server->rights_of("key " + read_line(key_files(hub.keys).server_public)) ==
-        peer_rights{true, true, true});
-  CHECK(hub.server->rights_of("key " + drawn_key()) == peer_rights{false, false, false});
-  CHECK(hub.server->rights_of("key ") == peer_rights{false, false, false});
-  CHECK(hub.server->rights_of("process 1") == peer_rights{true, true, true});  // over ipc: this user
-}
-
-TEST_CASE("who is connected when its key is revoked is told of, and is not heard any more") {
-  tcp_hub hub;
-  auto const client = hub.client(hub.keys);
-  auto const to = hub.w.next(*client, kind::connected).peer;
-  hub.w.send(*client, to, make_frame(1));
-  auto const known = hub.w.next(*hub.server, kind::connected);
-  hub.w.next(*hub.server, kind::received);
-
-  edit_keys(key_files(hub.keys).authorized, [](auto& lines) { lines.resize(1); });
-  auto const told = hub.w.next(*hub.server, kind::revoked);
-  CHECK(told.identity == known.identity);
-  CHECK(told.reason == "its key was revoked");
-  hub.w.send(*client, to, make_frame(2));
-  hub.w.send(*hub.server, known.peer, make_frame(3));  // a last word to it
-  hub.w.next(*client, kind::received);
-  CHECK(hub.w.events(*hub.server).empty());
-  hub.server->close(known.peer);
-  hub.w.next(*client, kind::lost);
-  CHECK(hub.w.next(*client, kind::lost).unauthorized);
-}
-
-TEST_CASE(
-    "who is connected with an issued key when that is withdrawn has a last word, and is told of and ended") {
-  tcp_hub hub;
-  auto const issued = hub.server->issue_worker_key(5);
-  zmq_client worker(hub.w.poller, {.address = hub.address(),
-                                   .keys = hub.folder.path() / "none",
-                                   .session = 5,
-                                   .bounds = {},
-                                   .role = transport::connect_role::worker,
-                                   .server_public = issued.server_public,
-                                   .secret = issued.secret});
-  hub.w.drive(worker);
-  auto const to = hub.w.next(worker, kind::connected).peer;
-  hub.w.send(worker, to, make_frame(1));
-  auto const known = hub.w.next(*hub.server, kind::connected);
-  hub.w.next(*hub.server, kind::received);
-
-  hub.server->withdraw_worker_key(issued.own_public);
-  hub.w.send(worker, to, make_frame(2));  // its last result
-  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(2)));
-  auto const told = hub.w.next(*hub.server, kind::revoked);
-  CHECK(told.identity == known.identity);
-  CHECK(told.reason == "the start that its key was made for is over");
-  hub.w.send(worker, to, make_frame(3));
-  hub.server->close(known.peer);
-  hub.w.next(worker, kind::lost);
-  CHECK(hub.w.next(worker, kind::lost).unauthorized);
-  CHECK(hub.w.events(*hub.server).empty());
-  hub.w.forget(worker);
-}
-
-TEST_CASE("who is connected when the rights of its key change is disconnected, and comes again with these") {
-  tcp_hub hub;
-  auto const client = hub.client(hub.keys);
-  auto to = hub.w.next(*client, kind::connected).peer;
-  hub.w.send(*client, to, make_frame(1));
-  auto const known = hub.w.next(*hub.server, kind::connected);
-  hub.w.next(*hub.server, kind::received);
-
-  edit_keys(key_files(hub.keys).authorized, [&](auto& lines) {
-    lines = {read_line(key_files(hub.keys).client_public) + " role=client name=ada"};
-  });
-  CHECK(hub.w.next(*hub.server, kind::lost).reason == "the rights of its key have changed");
-  hub.w.next(*client, kind::lost);
-  to = hub.w.next(*client, kind::connected).peer;
-  hub.w.send(*client, to, make_frame(2));
-  CHECK(hub.w.next(*hub.server, kind::connected).identity == known.identity);
-  CHECK(hub.server->rights_of(known.identity) == peer_rights{true, false, false});
-}
-
 TEST_CASE("a list with keys of before there were roles is used, and its hub says so") {
   tcp_hub hub;
   CHECK(hub.server->warnings().empty());  // keygen's has one
@@ -312,39 +191,6 @@ TEST_CASE("a list with keys of before there were roles is used, and its hub says
   zmq_server again(hub.w.poller, {{"tcp://127.0.0.1:*"}, hub.keys, {}});
   REQUIRE(again.warnings().size() == 1);
   CHECK(again.warnings()[0].find("1 key in authorized_keys has no role") == 0);
-}
-
-TEST_CASE("whoever works connects with worker.key where there is one, an operator with operator.key") {
-  tcp_hub hub;
-  auto const identity_as = [&](transport::connect_role role) {
-    zmq_client client(hub.w.poller, {hub.address(), hub.keys, 7, {}, role});
-    hub.w.drive(client);
-    hub.w.send(client, hub.w.next(client, kind::connected).peer, make_frame(1));
-    auto const identity = hub.w.next(*hub.server, kind::connected).identity;
-    hub.w.next(*hub.server, kind::received);
-    hub.w.forget(client);
-    return identity;
-  };
-  auto const of_client = "key " + read_line(key_files(hub.keys).client_public);
-  auto const of_server = "key " + read_line(key_files(hub.keys).server_public);
-  CHECK(identity_as(transport::connect_role::client) == of_client);
-  hub.w.next(*hub.server, kind::lost);
-  CHECK(identity_as(transport::connect_role::worker) == of_client);
-  hub.w.next(*hub.server, kind::lost);
-  CHECK(identity_as(transport::connect_role::boss) == of_server);
-  hub.w.next(*hub.server, kind::lost);
-
-  temporary_folder other;
-  keygen(other.path() / "keys");
-  auto const key = read_line(key_files(other.path() / "keys").client_public);
-  std::ofstream(key_files(hub.keys).authorized, std::ios::app) << key << " role=worker,operator\n";
-  for (auto const& [role, file] :
-       {std::pair(transport::connect_role::worker, key_files(hub.keys).worker_secret),
-        std::pair(transport::connect_role::boss, key_files(hub.keys).operator_secret)}) {
-    fs::copy_file(key_files(other.path() / "keys").client_secret, file);
-    CHECK(identity_as(role) == "key " + key);
-    hub.w.next(*hub.server, kind::lost);
-  }
 }
 
 }  // namespace yonder::testing::roles

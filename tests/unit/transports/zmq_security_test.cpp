@@ -13,26 +13,8 @@
 #include <future>
 #include <zmq.hpp>
 
+#include "tests/unit/transports/keys_conformance.hpp"
 #include "tests/unit/transports/zmq_hub.hpp"
-
-// "two-addresses.test" has ::1, then 127.0.0.1, but for the first lookups; "six.test" has ::1 alone.
-static std::atomic<int> lookups_that_fail{0};
-
-extern "C" int getaddrinfo(char const* host, char const* service, addrinfo const* wanted, addrinfo** found) {
-  using lookup = int (*)(char const*, char const*, addrinfo const*, addrinfo**);
-  static auto const real = reinterpret_cast<lookup>(::dlsym(RTLD_NEXT, "getaddrinfo"));
-  if (host != nullptr && std::string_view(host) == "six.test")
-    return wanted != nullptr && wanted->ai_family == AF_INET ? EAI_NONAME
-                                                             : real("::1", service, wanted, found);
-  if (host == nullptr || std::string_view(host) != "two-addresses.test")
-    return real(host, service, wanted, found);
-  if (lookups_that_fail.load() > 0 && lookups_that_fail-- > 0) return EAI_NONAME;
-  addrinfo* second = nullptr;
-  int error = real("::1", service, wanted, found);
-  if (error == 0) error = real("127.0.0.1", service, wanted, &second);
-  if (error == 0) (*found)->ai_next = second;
-  return error;
-}
 
 namespace yonder::testing {
 
@@ -50,54 +32,6 @@ std::string output_of(std::string const& command) {
 }
 
 }  // namespace
-
-TEST_CASE("a key that is not in the list is refused, in words, and the next one is let in") {
-  tcp_hub hub;
-  auto const stranger = hub.client(hub.unknown_keys());
-  auto const lost = hub.w.next(*stranger, kind::lost);
-  CHECK(lost.unauthorized);
-  CHECK(lost.reason.find("authorized_keys") != std::string::npos);
-  CHECK(stranger->send(lost.peer, make_frame(1)) == send_status::gone);
-  CHECK(hub.server->refused() >= 1);
-  hub.check_works(hub.keys, 2);
-  CHECK(hub.w.events(*hub.server).empty());
-  CHECK(hub.w.events(*stranger).empty());  // told once
-}
-
-TEST_CASE("a key that is added to the list while the hub runs is let in") {
-  tcp_hub hub;
-  auto const keys = hub.unknown_keys();
-  auto const refused = hub.client(keys);
-  CHECK(hub.w.next(*refused, kind::lost).unauthorized);
-  std::ofstream(key_files(hub.keys).authorized, std::ios::app)
-      << read_line(key_files(keys).client_public) << " new\n";
-  hub.check_works(keys, 2);
-}
-
-TEST_CASE("a key that is taken from the list is refused from then on") {
-  tcp_hub hub;
-  hub.check_works(hub.keys, 1);
-  hub.w.next(*hub.server, kind::lost);
-  std::ofstream(key_files(hub.keys).authorized, std::ios::trunc) << "# nobody\n";
-  auto const late = hub.client(hub.keys, 2);
-  CHECK(hub.w.next(*late, kind::lost).unauthorized);
-}
-
-TEST_CASE("a list that has become unusable lets nobody in") {
-  tcp_hub hub;
-  std::ofstream(key_files(hub.keys).authorized, std::ios::app) << "no key at all\n";
-  auto const client = hub.client(hub.keys);
-  CHECK(hub.w.next(*client, kind::lost).unauthorized);
-}
-
-TEST_CASE("a list that was removed lets nobody in") {
-  tcp_hub hub;
-  hub.check_works(hub.keys, 1);
-  hub.w.next(*hub.server, kind::lost);
-  fs::remove(key_files(hub.keys).authorized);
-  auto const late = hub.client(hub.keys, 2);
-  CHECK(hub.w.next(*late, kind::lost).unauthorized);
-}
 
 TEST_CASE("a client that expects another server's key does not talk to this one, and says so") {
   tcp_hub hub;
@@ -301,66 +235,6 @@ TEST_CASE("a hub listens at addresses of its machine, and says so where it is as
   CHECK(says(error_of([&] { zmq_server(w.poller, {{"tcp://localhost:*"}, keys, {}}); }), "network device"));
 }
 
-TEST_CASE("every address of a name is tried, and a name that is not known yet is looked up again") {
-  tcp_hub hub;  // on 127.0.0.1 only
-  auto const port = hub.address().substr(hub.address().rfind(':') + 1);
-  lookups_that_fail = 1;
-  zmq_client client(hub.w.poller, {"tcp://two-addresses.test:" + port, hub.keys, 5, {}});
-  hub.w.drive(client);
-  auto const lost = hub.w.next(client, kind::lost);
-  CHECK_FALSE(lost.unauthorized);
-  CHECK(lost.reason.find("the name 'two-addresses.test' cannot be resolved") == 0);
-  auto const to = hub.w.next(client, kind::connected).peer;
-  hub.w.send(client, to, make_frame(5));
-  hub.w.next(*hub.server, kind::connected);
-  CHECK(same(hub.w.next(*hub.server, kind::received).message, make_frame(5)));
-
-  auto const address = hub.address();
-  hub.w.forget(*hub.server);
-  hub.server.reset();
-  hub.w.next(client, kind::lost);
-  hub.server = std::make_unique<zmq_server>(hub.w.poller, transport::listen_options{{address}, hub.keys, {}});
-  hub.w.drive(*hub.server);
-  hub.w.next(client, kind::connected);
-  hub.w.forget(client);
-}
-
-TEST_CASE("an address at which a service says nothing does not keep the others from being tried") {
-  tcp_hub hub;  // on 127.0.0.1 only
-  auto const port = hub.address().substr(hub.address().rfind(':') + 1);
-  platform::unique_fd const silent(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in6 where{};
-  where.sin6_family = AF_INET6;
-  where.sin6_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
-  where.sin6_addr = in6addr_loopback;
-  if (::bind(silent.get(), reinterpret_cast<sockaddr const*>(&where), sizeof where) != 0) {
-    MESSAGE("skipped: no IPv6 here, or somebody is at the same port");
-    return;
-  }
-  REQUIRE(::listen(silent.get(), 8) == 0);
-  zmq_client client(hub.w.poller, {"tcp://two-addresses.test:" + port, hub.keys, 5, {}});
-  hub.w.drive(client);
-  hub.w.run_until([&] {  // what the silence ends with may be told first
-    auto& events = hub.w.events(client);
-    while (!events.empty() && events.front().what == kind::lost) events.pop_front();
-    return !events.empty();
-  });
-  CHECK(hub.w.events(client).front().what == kind::connected);
-  hub.w.forget(client);
-}
-
-TEST_CASE("a client that waits for a name ends without waiting for it") {
-  world w;
-  temporary_folder folder;
-  keygen(folder.path() / "keys");
-  lookups_that_fail = 1'000'000;
-  zmq_client client(w.poller, {"tcp://two-addresses.test:9", folder.path() / "keys", 5, {}});
-  w.drive(client);
-  w.next(client, kind::lost);
-  w.forget(client);
-  lookups_that_fail = 0;
-}
-
 TEST_CASE(
     "without a descriptor for a connection that waits a hub stops listening, and goes on once there is one") {
   tcp_hub hub;
@@ -540,3 +414,10 @@ TEST_CASE("a client does not talk to an ipc socket in another user's folder") {
 }
 
 }  // namespace yonder::testing
+
+using yonder::testing::zmq_tcp_way;
+TYPE_TO_STRING(zmq_tcp_way);
+
+namespace yonder::testing {
+YONDER_TEST_KEYS(zmq_tcp_way);
+}
