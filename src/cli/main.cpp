@@ -157,6 +157,11 @@ int run(int argc, char const* const* argv) {
       *hub_command, "--max-journal-bytes", served.max_journal_bytes,
       "of durable calls and outcomes that count; past them such calls are refused; default: as much as "
       "the disk has");
+#if defined(YONDER_HAS_HTTP)
+  hub_command->add_option("--http", served.http,
+                          "address:port of its metrics, its page and /v1/pools, over HTTP, with the keys of "
+                          "http_keys in --keys; default: none");
+#endif
   read_time(*hub_command, "--drain-timeout", served.drain_timeout,
             "for which what runs is waited for, told to end (SIGTERM); again: not at all; default: 25s");
   hub_command->add_flag("--json", served.json, "for programs: an object");

@@ -51,17 +51,19 @@ pasted invite(std::string const& keys, std::string const& address) {
   return {line("worker"), line("client")};
 }
 
-void print_plain(std::vector<std::string> const& addresses, pasted const& lines) {
+void print_plain(std::vector<std::string> const& addresses, std::string const& http, pasted const& lines) {
   for (auto const& address : addresses) std::cout << address << '\n';
+  if (!http.empty()) std::cout << http << '\n';
   if (!lines.worker.empty())
     std::cout << "\non another machine, each good once, within ten minutes (more: yonder keys issue):\n"
               << "  " << lines.worker << "\n  " << lines.client << '\n';
 }
 
-void print_json(std::vector<std::string> const& addresses, pasted const& lines) {
+void print_json(std::vector<std::string> const& addresses, std::string const& http, pasted const& lines) {
   char const* before = "{\"addresses\": [";
   for (auto const& address : addresses) std::cout << std::exchange(before, ", ") << in_json(address);
   std::cout << "]";
+  if (!http.empty()) std::cout << ", \"http\": " << in_json(http);
   if (!lines.worker.empty())
     std::cout << ", \"worker\": " << in_json(lines.worker) << ", \"client\": " << in_json(lines.client);
   std::cout << "}\n";
@@ -84,6 +86,7 @@ int serve_hub(hub_order const& order) {
   options.journal = order.journal;
   if (order.result_ttl) options.result_ttl = *order.result_ttl;
   if (order.max_journal_bytes) options.max_journal_bytes = *order.max_journal_bytes;
+  options.http.address = order.http;
   if (order.drain_timeout) options.drain_timeout = *order.drain_timeout;
   ::unsetenv("YONDER_HUB");  // it is the hub
 #if !defined(YONDER_HAS_HTTP)
@@ -99,7 +102,8 @@ int serve_hub(hub_order const& order) {
   auto const keyed = std::find_if(addresses.begin(), addresses.end(), needs_keys);
   bool const invites = keyed != addresses.end() && (made || order.json || ::isatty(STDOUT_FILENO) == 1);
   auto const lines = invites ? invite(keys, *keyed) : pasted();
-  order.json ? print_json(addresses, lines) : print_plain(addresses, lines);
+  auto const http = hub.http_address();
+  order.json ? print_json(addresses, http, lines) : print_plain(addresses, http, lines);
   flush_output();
   hub.serve();
   return EXIT_SUCCESS;

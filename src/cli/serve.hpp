@@ -9,10 +9,11 @@
 namespace yonder::cli {
 
 struct hub_order {
-  std::vector<std::string> addresses{};                     // none: tcp://*:5555
-  std::string keys{};                                       // empty: as keys_folder()
-  std::string journal{};                                    // a folder; empty: none
-  std::optional<std::chrono::nanoseconds> result_ttl{};     // as runtime_options has it
+  std::vector<std::string> addresses{};                  // none: tcp://*:5555
+  std::string keys{};                                    // empty: as keys_folder()
+  std::string journal{};                                 // a folder; empty: none
+  std::string http{};                                    // where its metrics and its page are; empty: nowhere
+  std::optional<std::chrono::nanoseconds> result_ttl{};  // as runtime_options has it
   std::optional<std::chrono::nanoseconds> drain_timeout{};  // likewise
   std::optional<std::size_t> max_journal_bytes{};           // likewise
   bool json = false;

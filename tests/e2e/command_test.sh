@@ -83,18 +83,36 @@ mkfifo "$folder/said"
 hub=$!
 read -r listens <"$folder/said"
 line=$(YONDER_HUB='' "$yonder" keys issue three --keys "$folder/keys")
-kill "$hub" && wait "$hub" || fail "a hub ends with $?: $(cat "$folder/err")"
+kill "$hub"
+wait "$hub" || fail "a hub ends with $?: $(cat "$folder/err")"
 [[ $line == "app --yonder-worker $listens#"* ]] || fail "a hub listens at $listens, the line says ${line%#*}"
 [ "$(code "$yonder" --version)" = 0 ] || fail "--version fails"
 [ "$(YONDER_HUB='' code "$yonder" ps)" = 2 ] || fail "without a hub ps ends with $(YONDER_HUB='' code "$yonder" ps)"
 
 # The unit's own line, but for another port.
 line=$(sed -n 's/^ExecStart=[^ ]*//p' "$unit")
-STATE_DIRECTORY=$folder/state bash -c "umask 077; mkdir \$STATE_DIRECTORY; exec \"\$0\" ${line/\*:5555/127.0.0.1:*}" "$yonder" >"$folder/out" 2>"$folder/err" &
+STATE_DIRECTORY=$folder/state bash -c "umask 077; mkdir \$STATE_DIRECTORY; exec \"\$0\" ${line/\*:5555/127.0.0.1:*}" "$yonder" \
+  >"$folder/said" 2>"$folder/err" &
 hub=$!
-timeout 20 sh -c 'until grep -q "^tcp:" "$1"; do kill -0 "$2" || exit 1; sleep 0.02; done' sh "$folder/out" "$hub" || fail "the unit's line: $(cat "$folder"/{out,err})"
-kill "$hub"
-wait "$hub" || fail "the unit's hub ends with $?: $(cat "$folder/err")"
+read -r listens <"$folder/said" || fail "the unit's line: $(cat "$folder/err")"
+[[ $listens == tcp://* ]] || fail "the unit's hub says $listens"
+ends_well() { # WHAT
+  kill "$hub"
+  wait "$hub" || fail "$1 ends with $?: $(cat "$folder/err")"
+}
+ends_well "the unit's hub"
 [ -f "$folder/state/keys/server.key" ] || fail "the unit's hub made no keys: $(ls -R "$folder/state")"
+
+if [[ $("$yonder" hub --help) == *--http* ]] && command -v curl >/dev/null; then
+  "$yonder" hub --bind 'tcp://127.0.0.1:*' --http 127.0.0.1:0 --keys "$folder/state/keys" --json >"$folder/said" 2>"$folder/err" &
+  hub=$!
+  read -r listens <"$folder/said" || fail "hub --http: $(cat "$folder/err")"
+  at=${listens#*\"http\": \"}
+  at=${at%%\"*}
+  key=$(awk '$3 == "admin" { print $1 }' "$folder/state/keys/http_keys")
+  curl -sf "$at/metrics" -H "Authorization: Bearer $key" >"$folder/out" || fail "hub --http: $listens"
+  grep -q '^yonder_calls 0$' "$folder/out" || fail "hub --http has no metrics"
+  ends_well 'hub --http'
+fi
 
 echo "the command has $count verbs"
