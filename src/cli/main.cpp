@@ -57,8 +57,9 @@ CLI::Validator is_address(yonder::transport::address_use use) {
       [use](std::string& said) -> std::string {
         auto address = said;
         try {
-          yonder::transport::take_fragment(address);
-          yonder::transport::parse_address(address, use);
+          using namespace yonder::transport;
+          take_fragment(address);
+          parse_address(address, use, is_of(socket_schemes, address) ? socket_schemes : zmq_schemes);
           return {};
         } catch (yonder::transport::setup_error const& fault) {
           return fault.what();
