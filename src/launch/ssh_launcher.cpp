@@ -155,20 +155,33 @@ void ssh_launcher::carried(std::uint64_t start, std::string const& fault) {
   failures_[slots_.name_of(start)] = fault;
   slots_.give_back(platform::now(), start, true);
   may_have_room_ = true;
-  say(launch_event::kind::failed, start, fault);
+  if (!try_another(wanted)) over(launch_event::kind::failed, start, fault);
+}
+
+// What one host has not, or none of several that are down, another one may have: the core counts starts that
+// fail, and knows nothing of hosts. The one that has failed is left alone for a while.
+bool ssh_launcher::try_another(start_request const& wanted) {
+  return ++attempts_[wanted.start].failed < how_.hosts.size() && begin(platform::now(), wanted);
+}
+
+// `what`: of a start that was placed, `ended`, whatever came of it later.
+void ssh_launcher::over(launch_event::kind what, std::uint64_t start, std::string text) {
+  auto const before = attempts_.extract(start);
+  auto const is_placed = !before.empty() && before.mapped().is_placed;
+  say(is_placed ? launch_event::kind::ended : what, start, std::move(text));
 }
 
 void ssh_launcher::run(start_request const& wanted, driver::host_slots::place const& at) {
   auto order = wanted.order;
   order.ends_with_input = true;
-  jobs_[wanted.start] =
+  auto const job =
       runner_.run({.command = words(wanted, how_.hosts[at.host].name, at.gpus),
                    .input = runtime_detail::encode_worker_order(order),
                    .keeps_input_open = true,
-                   .done = [this, start = wanted.start, silence = order.silence](command_result&& result) {
-                     ended(start, silence, result);
-                   }});
-  say(launch_event::kind::placed, wanted.start, {});
+                   .done = [this, start = wanted.start](command_result&& result) { ended(start, result); }});
+  auto const start = wanted.start;
+  jobs_[start] = {.job = job, .wanted = wanted};
+  if (!std::exchange(attempts_[start].is_placed, true)) say(launch_event::kind::placed, start, {});
 }
 
 // Who needs less than the first one may go before it.
@@ -193,21 +206,26 @@ void ssh_launcher::say(launch_event::kind what, std::uint64_t start, std::string
 }
 
 // A worker whose ssh was cut off does not know, and has its GPUs for as long as it waits for the hub.
-void ssh_launcher::ended(std::uint64_t start, std::int64_t silence, command_result const& result) {
-  jobs_.erase(start);
+void ssh_launcher::ended(std::uint64_t start, command_result const& result) {
+  auto const was = std::move(jobs_.extract(start).mapped());
+  auto const is_in_vain = !was.came && !was.is_ended && !result.succeeded();
   auto const failed = !result.trouble.empty() || (result.how.signal == 0 && result.how.status == ssh_failed);
   auto const was_cut_off =
       (failed && result.trouble.empty() && !is_not_let_in(result.errors)) || result.how.signal == SIGKILL;
   auto const& host = slots_.name_of(start);
   if (carrier_ && result.how.status != 0) carrier_->forget(host);  // it may have gone from there
   auto text = carrier_ ? text_of(result, "start what was carried") : result.to_text();
-  if (failed)
+  if (failed || is_in_vain)
     failures_[host] = text;
   else
     failures_.erase(host);
-  slots_.give_back(platform::now(), start, failed, was_cut_off ? silence : 0);
-  say(launch_event::kind::ended, start, std::move(text));
+  // A host whose starts end so is left alone where there is another one.
+  auto const is_left_alone = failed || (is_in_vain && how_.hosts.size() > 1);
+  slots_.give_back(platform::now(), start, is_left_alone, was_cut_off ? was.wanted.order.silence : 0);
   may_have_room_ = true;
+  // Of one that was cut off nobody knows whether its worker still comes.
+  if (is_in_vain && !was_cut_off && try_another(was.wanted)) return;
+  over(launch_event::kind::ended, start, std::move(text));
 }
 
 std::string ssh_launcher::describe(start_request const& wanted) const {
@@ -218,7 +236,9 @@ std::string ssh_launcher::describe(start_request const& wanted) const {
 }
 
 void ssh_launcher::served(std::uint64_t start) {
-  if (!jobs_.contains(start)) return;
+  auto const found = jobs_.find(start);
+  if (found == jobs_.end()) return;
+  found->second.came = true;
   slots_.served(start);
   failures_.erase(slots_.name_of(start));
   may_have_room_ = true;
@@ -231,12 +251,13 @@ void ssh_launcher::stop(std::uint64_t start) {
   if (carried_.erase(start) != 0) {
     slots_.give_back(platform::now(), start, false);
     may_have_room_ = true;
-    return say(launch_event::kind::failed, start, "it was stopped while its program was carried");
+    return over(launch_event::kind::failed, start, "it was stopped while its program was carried");
   }
   auto const found = jobs_.find(start);
   if (found == jobs_.end()) return;
-  runner_.close_input(found->second);
-  runner_.end(found->second);
+  found->second.is_ended = true;
+  runner_.close_input(found->second.job);
+  runner_.end(found->second.job);
 }
 
 void ssh_launcher::take(std::vector<launch_event>& happened) {
@@ -260,7 +281,7 @@ void ssh_launcher::tick(time_point now) {
 void ssh_launcher::leave(teller const&) {
   waiting_.clear();
   carried_.clear();
-  for (auto const& [start, job] : jobs_) runner_.close_input(job);
+  for (auto& [start, one] : jobs_) one.is_ended = true, runner_.close_input(one.job);
   runner_.work_until(platform::now() + farewell_patience);
   runner_.stop();
 }

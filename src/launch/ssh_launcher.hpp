@@ -43,6 +43,16 @@ class ssh_launcher final : public launcher {
     start_request wanted;
     driver::host_slots::place at;
   };
+  struct running {
+    command_runner::job_id job = 0;
+    start_request wanted{};
+    bool came = false;      // its worker
+    bool is_ended = false;  // by us
+  };
+  struct attempts {
+    std::size_t failed = 0;  // so many hosts have
+    bool is_placed = false;  // which is said once
+  };
 
   std::vector<std::string> words(start_request const& wanted, std::string const& host,
                                  std::vector<std::string> const& gpus) const;
@@ -51,16 +61,19 @@ class ssh_launcher final : public launcher {
   void run_waiting(time_point now);
   void carried(std::uint64_t start, std::string const& fault);
   std::string why(time_point now, start_request const& wanted) const;
-  void ended(std::uint64_t start, std::int64_t silence, command_result const& result);
+  void ended(std::uint64_t start, command_result const& result);
+  bool try_another(start_request const& wanted);
+  void over(launch_event::kind what, std::uint64_t start, std::string text);
   void say(launch_event::kind what, std::uint64_t start, std::string text);
 
   ssh how_;
   driver::host_slots slots_;
   command_runner runner_;
-  std::map<std::uint64_t, command_runner::job_id> jobs_;
-  std::deque<start_request> waiting_;  // for a place, the first first
-  bool may_have_room_ = false;         // for one of those
-  time_point looked_ = 0;              // last
+  std::map<std::uint64_t, running> jobs_;
+  std::map<std::uint64_t, attempts> attempts_;  // of starts that are under way
+  std::deque<start_request> waiting_;           // for a place, the first first
+  bool may_have_room_ = false;                  // for one of those
+  time_point looked_ = 0;                       // last
   std::map<std::string, std::string>
       failures_;  // of hosts that could not be reached: what was run and printed last
   std::vector<launch_event> happened_;

@@ -38,12 +38,25 @@ struct stand_in_ssh {
     REQUIRE(::mkdtemp(name.data()) != nullptr);
     folder = name;
     ::setenv("PATH", (folder.string() + ":" + path_before).c_str(), 1);
-    std::ofstream(folder / "ssh") << "#!/bin/sh\nexec cat >/dev/null\n";
+    std::ofstream(folder / "ssh") << "#!/bin/sh\ncase \"$*\" in\n"
+                                     "*' down'*) echo 'ssh: connect to host down: refused' >&2; exit 255;;\n"
+                                     "*' lacks '*) echo 'sh: 1: /opt/app: not found' >&2; exit 127;;\n"
+                                     "*' lost '*) exit 255;;\n"
+                                     "*' good '*) echo >"
+                                  << (folder / "at").string() << ";;\nesac\nexec cat >/dev/null\n";
     std::filesystem::permissions(folder / "ssh", std::filesystem::perms::owner_all);
   }
   ~stand_in_ssh() {
     ::setenv("PATH", path_before.c_str(), 1);
     std::filesystem::remove_all(folder);
+  }
+  template <class Until>
+  void work(launch::ssh_launcher& by, Until until) const {
+    while (!until()) {
+      auto const left = by.next_deadline() - platform::now();
+      poller->wait(std::clamp<std::int64_t>(left, 0, 100'000'000));
+      by.tick(platform::now());
+    }
   }
   static launch_event said_of(launch::ssh_launcher& by) {
     std::vector<launch_event> happened;
@@ -71,6 +84,50 @@ TEST_CASE(
   CHECK(site.said_of(by).what == what::placed);
   by.start(worker_with(6, 0));
   CHECK(site.said_of(by).text == "no host has room for it; near: all of its slots (3) are taken");
+  by.leave([](std::string const&) {});
+}
+
+TEST_CASE("a host that is down, or lacks the program, is left alone, and the start goes on to the next one") {
+  stand_in_ssh site;
+  launch::ssh_launcher by(
+      {.hosts =
+           {{.name = "down1"}, {.name = "down2"}, {.name = "down3"}, {.name = "lacks"}, {.name = "good"}}},
+      *site.poller);
+  by.start(worker_with(1, 0));
+  CHECK(site.said_of(by).what == what::placed);
+  site.work(by, [&] { return std::filesystem::exists(site.folder / "at"); });
+  std::vector<launch_event> happened;
+  by.take(happened);
+  CHECK(happened.empty());  // it is placed once
+  by.start(worker_with(2, 0));
+  auto const waits = site.said_of(by);  // as the good one is taken
+  CHECK(waits.what == what::held);
+  CHECK(waits.text.find("connect to host down: refused") != std::string::npos);
+  CHECK(waits.text.find("/opt/app: not found") != std::string::npos);
+  by.leave([](std::string const&) {});
+}
+
+TEST_CASE("where every host has failed a start has ended, with what the last one said") {
+  stand_in_ssh site;
+  launch::ssh_launcher by({.hosts = {{.name = "down1"}, {.name = "lacks"}}}, *site.poller);
+  by.start(worker_with(1, 0));
+  CHECK(site.said_of(by).what == what::placed);
+  std::vector<launch_event> happened;
+  site.work(by, [&] { return by.take(happened), !happened.empty(); });
+  REQUIRE(happened.size() == 1);
+  CHECK(happened[0].what == what::ended);
+  CHECK(happened[0].text.find("/opt/app: not found") != std::string::npos);
+  by.leave([](std::string const&) {});
+}
+
+TEST_CASE("a start whose connection was cut off goes to no other host: its worker may still come") {
+  stand_in_ssh site;
+  launch::ssh_launcher by({.hosts = {{.name = "lost"}, {.name = "good"}}}, *site.poller);
+  by.start(worker_with(1, 0));
+  CHECK(site.said_of(by).what == what::placed);
+  std::vector<launch_event> happened;
+  site.work(by, [&] { return by.take(happened), !happened.empty(); });
+  CHECK(happened[0].what == what::ended);
   by.leave([](std::string const&) {});
 }
 
