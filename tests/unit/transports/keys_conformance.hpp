@@ -225,8 +225,10 @@ TEST_CASE_TEMPLATE_DEFINE(
     "whoever works connects with worker.key where there is one, an operator with operator.key", Way,
     own_role_cases) {
   keyed_hub<Way> hub;
+  std::uint64_t session = 0;
   auto const identity_as = [&](transport::connect_role role) {
-    auto const made_client = Way::transport().connect(hub.w.poller, {hub.address(), hub.keys, 7, {}, role});
+    auto const made_client =
+        Way::transport().connect(hub.w.poller, {hub.address(), hub.keys, ++session, {}, role});
     auto& client = *made_client;
     hub.w.drive(client);
     hub.w.send(client, hub.w.next(client, kind::connected).peer, make_frame(1));

@@ -518,8 +518,8 @@ TEST_CASE("addresses of sockets are refused in words where they are none, or can
 }
 
 #ifdef YONDER_COUNTS_ALLOCATIONS
-TEST_CASE_TEMPLATE("a small frame takes nothing of the heap, once there have been a few", Way, unix_way,
-                   tls_way) {
+TEST_CASE_TEMPLATE("a small frame takes nothing of the heap of ours, once there have been a few", Way,
+                   unix_way, tls_way) {
   hub_place<Way> here;
   here.start();
   auto const one = here.connected();
@@ -543,7 +543,9 @@ TEST_CASE_TEMPLATE("a small frame takes nothing of the heap, once there have bee
     return allocations.load() - before;
   };
   round_trips(50);
-  CHECK(round_trips(1'000) < 100);  // but for doctest's own, now and then
+  // OpenSSL has four blocks for each record, which it gives back at once; ours are none.
+  constexpr std::uint64_t of_openssl = Way::has_keys ? 8 : 0;
+  CHECK(round_trips(1'000) < 1'000 * of_openssl + 100);  // doctest's own, now and then
 }
 #endif
 
