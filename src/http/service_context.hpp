@@ -4,6 +4,7 @@
 #include "src/http/forwarded.hpp"
 #include "src/http/service.hpp"
 #include "src/http/target.hpp"
+#include "src/runtime/orders.hpp"
 
 // What the files service*.cpp share.
 namespace yonder::http {
@@ -65,6 +66,11 @@ std::vector<std::string_view> session_ids(request const& asked, request_outside 
 response sign_in_page();
 // For whoever asked with a key that is none any more.
 response key_is_gone();
+
+// Of what a call has printed: a character whose bytes were read at two times is in one piece. What the last
+// piece has begun, where more may come, is returned.
+std::optional<yonder::detail::printed_page::entry> join_characters(
+    std::vector<yonder::detail::printed_page::entry>& all, bool goes_on);
 
 std::string openapi_document(std::vector<detail::endpoint_entry const*> const& endpoints);
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What calls print: as it is, or as server-sent events to the call's end.
+#include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "src/http/service.hpp"
 #include "src/http/service_context.hpp"
@@ -27,7 +30,46 @@ std::string in_json(yonder::detail::printed_page::entry const& one) {
   return std::move(made).finish();
 }
 
+using piece = yonder::detail::printed_page::entry;
+
+// How many bytes at its end are of a character that goes on.
+std::size_t begun_character(std::string_view text) {
+  for (std::size_t size = 1; size <= std::min<std::size_t>(3, text.size()); ++size) {
+    auto const byte = static_cast<unsigned char>(text[text.size() - size]);
+    if ((byte & 0xc0U) == 0x80) continue;
+    auto const whole = byte >= 0xf5 ? 1U : byte >= 0xf0 ? 4U : byte >= 0xe0 ? 3U : byte >= 0xc0 ? 2U : 1U;
+    return size < whole ? size : 0;
+  }
+  return 0;
+}
+
+piece cut_off(piece& from, std::size_t size) {
+  auto const begin = from.text.size() - size;
+  piece tail{from.at + begin, from.worker, from.text.substr(begin)};
+  from.text.resize(begin);
+  return tail;
+}
+
 }  // namespace
+
+std::optional<piece> join_characters(std::vector<piece>& all, bool goes_on) {
+  std::optional<piece> held;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto const size = begun_character(all[i].text);
+    if (size == 0) continue;
+    if (i + 1 == all.size()) {
+      if (goes_on) held = cut_off(all[i], size);
+      continue;
+    }
+    auto& next = all[i + 1];
+    if (next.worker != all[i].worker || next.at != all[i].at + all[i].text.size()) continue;
+    auto tail = cut_off(all[i], size);
+    next.at = tail.at;
+    next.text.insert(0, tail.text);
+  }
+  std::erase_if(all, [](piece const& one) { return one.text.empty(); });
+  return held;
+}
 
 // One such answer. What holds it: whoever waits for more, and what is being written.
 class service::log_stream : public std::enable_shared_from_this<log_stream> {
@@ -66,10 +108,12 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
     auto failed = hub_failure(asked, timed_out);
     if (!failed)
       failed = failure_in([&] {
-        auto const page = yonder::detail::printed_in(yonder::detail::take_reply(*asked.call));
+        auto page = yonder::detail::printed_in(yonder::detail::take_reply(*asked.call));
         after_ = page.next;
-        for (auto const& one : page.printed) events += "data: " + in_json(one) + "\n\n";
         over = last_look_ && !page.more;
+        if (held_) page.printed.insert(page.printed.begin(), std::move(*held_));
+        held_ = join_characters(page.printed, !over);
+        for (auto const& one : page.printed) events += "data: " + in_json(one) + "\n\n";
       });
     if (failed) return end(std::move(events) + "event: error\ndata: " + failed->body + "\n\n");
     if (over) return end(std::move(events) + "event: end\ndata: null\n\n");
@@ -120,7 +164,8 @@ class service::log_stream : public std::enable_shared_from_this<log_stream> {
   credential_ref who_;
   call_handle call_;
   std::uint64_t after_;
-  std::uint64_t waiter_ = 0;  // 0: none
+  std::optional<piece> held_{};  // the beginning of a character
+  std::uint64_t waiter_ = 0;     // 0: none
   std::shared_ptr<void> mark_;
   int quiet_ = 0;
   bool last_look_ = false;
@@ -143,13 +188,14 @@ void service::show_logs(context& in) {
     return std::make_shared<log_stream>(*this, in, call, after)->advance();
   ask_hub(in, yonder::detail::ask_for_printed(engine_, yonder::detail::id_of(*call->call), after),
           [this, id = call->id()](context& later, auto const& answer) {
-            auto const page = yonder::detail::printed_in(answer);
+            auto page = yonder::detail::printed_in(answer);
+            join_characters(page.printed, false);
             std::string printed;
             for (auto const& one : page.printed) printed += (printed.empty() ? "" : ",") + in_json(one);
             json_object made;
             made.text("call", id)
                 .boolean("ended", page.ended)
-                .number("next", static_cast<std::int64_t>(page.next))
+                .raw("next", std::to_string(page.next))
                 .raw("printed", "[" + printed + "]");
             reply(later, {.body = std::move(made).finish()});
           });

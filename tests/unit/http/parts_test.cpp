@@ -12,6 +12,7 @@
 #include "src/http/keys.hpp"
 #include "src/http/message.hpp"
 #include "src/http/metrics.hpp"
+#include "src/http/service_context.hpp"
 #include "src/http/target.hpp"
 #include "yonder/error.hpp"
 
@@ -184,6 +185,43 @@ TEST_CASE("errors have the status that says what the caller can do") {
   CHECK(status_of({.code = errc::failed, .attempt = 1}) == 500);
   CHECK(problem(404, "x", "bad \xff text").body ==
         "{\"title\":\"Not Found\",\"status\":404,\"code\":\"x\",\"detail\":\"bad \xef\xbf\xbd text\"}");
+}
+
+TEST_CASE("a character whose bytes a call has printed at two times is told in one piece") {
+  using pieces = std::vector<yonder::detail::printed_page::entry>;
+  auto const texts = [](pieces const& all) {
+    std::string said;
+    for (auto const& one : all) said += std::to_string(one.at) + one.worker + "=" + one.text + ";";
+    return said;
+  };
+  // U+20AC is e2 82 ac.
+  pieces split{{0, "w", "a\xe2"},
+               {2, "w", "\x82"},
+               {3, "w",
+                "\xac"
+                "b"}};
+  CHECK_FALSE(join_characters(split, true));
+  CHECK(texts(split) ==
+        "0w=a;1w=\xe2\x82\xac"
+        "b;");
+  pieces goes_on{{0, "w", "a\xe2\x82"}};
+  auto const held = join_characters(goes_on, true);
+  REQUIRE(held);
+  CHECK(texts(goes_on) == "0w=a;");
+  CHECK(texts({*held}) == "1w=\xe2\x82;");
+  pieces then{*held, {3, "w", "\xac"}};
+  CHECK_FALSE(join_characters(then, true));
+  CHECK(texts(then) == "1w=\xe2\x82\xac;");
+  // The end, what is lost, another worker, and what is no UTF-8, stand between.
+  for (auto const& all :
+       {pieces{{0, "w", "a\xe2"}}, pieces{{0, "w", "a\xe2"}, {9, "w", "\x82\xac"}},
+        pieces{{0, "w", "a\xe2"}, {2, "v", "\x82\xac"}}, pieces{{0, "w", "\x82\x82\x82\x82"}}}) {
+    auto told = all;
+    CHECK_FALSE(join_characters(told, false));
+    CHECK(texts(told) == texts(all));
+  }
+  pieces whole{{0, "w", "\xe2\x82\xac"}, {3, "w", "\xff"}};
+  CHECK_FALSE(join_characters(whole, true));
 }
 
 TEST_CASE("a table of kernels is read behind whatever else is printed, the longest first") {
