@@ -90,7 +90,8 @@ TEST_CASE("as many rows pass over a panel as its cache holds, whole tiles, one a
     CHECK(in(768, usual) == cpu::most_rows / kernel.tile_rows * kernel.tile_rows);
     for (std::size_t const cache : {usual / 8, usual / 4, usual / 2, usual}) {
       CHECK(in(1200, cache) % kernel.tile_rows == 0);
-      CHECK(in(1200, cache) * kernel.row_bytes(1200) <= cache / 8 * 5);
+      bool const fits = in(1200, cache) * kernel.row_bytes(1200) <= cache / 8 * 5;
+      CHECK((fits || in(1200, cache) == kernel.tile_rows));
       CHECK(in(1200, cache) >= in(1200, cache / 2));
     }
     CHECK(in(1'000'000, usual) == kernel.tile_rows);
