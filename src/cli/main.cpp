@@ -365,6 +365,9 @@ int run(int argc, char const* const* argv) {
       "which of the model's prompts stands before each line");
   auto* const rerank_command = add_texts(app, "rerank", "put the lines in order, by a query", texts);
   rerank_command->add_option("--most", texts.most, "so many of them; default: all");
+  rerank_command->add_option_function<std::size_t>(
+      "--overlap", [&](std::size_t tokens) { texts.overlap = tokens; },
+      "read long lines in windows that share so many tokens, and take the best one; default: cut them");
 #endif
 
 #if defined(YONDER_HAS_HUB)

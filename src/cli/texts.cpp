@@ -181,7 +181,7 @@ int rerank(texts_order const& order) {
   line_reader reader(order.file);
   auto const documents = reader.next(std::numeric_limits<std::size_t>::max());
   auto const most = order.most == 0 ? documents.size() : order.most;
-  for (auto const& [index, score] : model.rank(order.query, documents, most)) {
+  for (auto const& [index, score] : model.rank(order.query, documents, most, {order.overlap})) {
     if (order.json)
       std::cout << "{\"score\": " << in_words(score) << ", \"line\": " << index + 1
                 << ", \"text\": " << in_json(documents[index]) << "}\n";

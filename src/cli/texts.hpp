@@ -17,6 +17,7 @@ struct texts_order {
   std::optional<std::string> prompt_name{};  // embed
   std::string query{};                       // rerank
   std::size_t most = 0;                      // rerank: 0 for all
+  std::optional<std::size_t> overlap{};      // rerank, as ml::rerank_options has it
 };
 
 // A line of output for each of input, as it comes; of a line that the model cannot take, an error. They

@@ -70,6 +70,13 @@ class Lines(unittest.TestCase):
         best = yonder("rerank", f"{GOLDENS}/legacy-bert", "good", "--most", "1", "--json", lines=lines).stdout.splitlines()
         self.assertEqual([json.loads(line)["line"] for line in best], [int(rows[0][1])])
 
+    def test_long_lines_are_read_in_windows_where_that_is_asked_for(self):
+        lines = "slow " * 60 + "good job\nbad movie\n"
+        scores = [{row["line"]: row["score"] for row in map(json.loads, yonder(
+            "rerank", f"{GOLDENS}/legacy-bert", "good", "--json", *more, lines=lines).stdout.splitlines())} for more in ([], ["--overlap", "2"])]
+        self.assertEqual(scores[0][2], scores[1][2])
+        self.assertNotEqual(scores[0][1], scores[1][1])
+
     def test_what_cannot_be_read_is_not_taken_for_the_end(self):
         orders = (["classify", DEMO], ["embed", f"{GOLDENS}/sentence-encoder"], ["rerank", f"{GOLDENS}/legacy-bert", "good"])
         for order in orders:
