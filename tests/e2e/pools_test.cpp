@@ -121,9 +121,12 @@ std::set<std::string> held_by_this_process() {
   return held;
 }
 
-bool holds_no_more_than(std::set<std::string> const& before) {
-  auto const now = held_by_this_process();
-  return std::includes(before.begin(), before.end(), now.begin(), now.end());
+// In lines; empty: no more than before.
+std::string held_besides(std::set<std::string> const& before) {
+  std::string more;
+  for (auto const& one : held_by_this_process())
+    if (!before.contains(one)) more += one + '\n';
+  return more;
 }
 
 void await_parked(yonder::runtime const& here) {
@@ -219,7 +222,11 @@ TEST_CASE("from zero: a call starts what it needs, waits, runs; after the window
             "0,1");  // the leases: it waits for the first's
       CHECK(worker.ends_within(10s));
     }
-    while (!is_zero() || !holds_no_more_than(before)) std::this_thread::sleep_for(1ms);
+    auto const until = std::chrono::steady_clock::now() + 60s;
+    while ((!is_zero() || !held_besides(before).empty()) && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(1ms);
+    CHECK(is_zero());
+    CHECK(held_besides(before) == "");
   }
 }
 
