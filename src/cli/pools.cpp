@@ -119,11 +119,11 @@ table table_of(std::vector<pool_snapshot> const& pools) {
   table listed{{"POOL", "WORKERS", "IDLE", "STARTING", "PARKED", "QUEUED", "MIN", "MAX", "BUFFER",
                 "MAX_QUEUE", "SCALEDOWN_WINDOW", "PARK_WINDOW", "NEEDS"}};
   for (auto const& one : pools)
-    listed.add({one.name, std::to_string(one.workers), std::to_string(one.idle_workers),
+    listed.add({printable(one.name), std::to_string(one.workers), std::to_string(one.idle_workers),
                 std::to_string(one.starting_workers), std::to_string(one.parked_workers),
                 std::to_string(one.queued), std::to_string(one.min), std::to_string(one.max),
                 std::to_string(one.buffer), one.max_queue == 0 ? "any" : std::to_string(one.max_queue),
-                in_words(one.scaledown_window), in_words(one.park_window), one.needs});
+                in_words(one.scaledown_window), in_words(one.park_window), printable(one.needs)});
   return listed;
 }
 
@@ -134,7 +134,8 @@ std::string reasons_of(std::vector<pool_snapshot> const& pools, std::size_t most
   for (auto const& one : pools) {
     if (one.why.empty()) continue;
     visible_lines shown;
-    std::istringstream said(shown.add("workers of " + one.name + " do not come: " + one.why) + shown.end());
+    std::istringstream said(shown.add("workers of " + printable(one.name) + " do not come: " + one.why) +
+                            shown.end());
     std::vector<std::string> lines;
     for (std::string line; std::getline(said, line);)
       if (!line.empty()) lines.push_back((lines.empty() ? "" : "  ") + line);

@@ -328,6 +328,27 @@ TEST_CASE("what the command prints of a call moves no terminal's cursor, and its
         std::string::npos);
 }
 
+struct oddity {
+  explicit oddity(int) {}
+  int get() { return 1; }
+};
+inline constexpr yonder::service<oddity(int), "odd\x1b]0;title\x07\n\"name\""> odd;
+inline constexpr yonder::method<&oddity::get, "odd.get"> get_odd;
+
+TEST_CASE("a service's name, which its caller gives, moves no operator's cursor") {
+  keyed_hub here;
+  auto const where = " --hub " + here.address() + " --keys " + here.keys;
+  yonder::runtime client(here.client(here.key_for("eve", {.calls = true, .works = false})));
+  auto call = get_odd.on(odd(3)).on(client).spawn();
+  said seen;
+  do seen = run("ps" + where);
+  while (seen.text.find("odd") == std::string::npos);
+  CHECK(seen.text.find("odd\\x1B]0;title\\x07\\x0A\"name\"") != std::string::npos);
+  CHECK(seen.text.find('\x1b') == std::string::npos);
+  auto const refused_change = run("hub scale nosuch --min 1" + where);
+  CHECK(refused_change.text.find('\x1b') == std::string::npos);
+}
+
 TEST_CASE("yonder worker runs the tasks of libraries, and one that cannot be loaded is said") {
   keyed_hub here;
   program worker(YONDER_COMMAND, {"YONDER_KEYS=" + here.keys},
