@@ -67,7 +67,8 @@ bool acts_in_quotes(std::string_view word, std::size_t at) {
 bool needs_quotes(std::string const& word) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%";
-  return word.empty() || word.find_first_not_of(plain) != std::string::npos;
+  // To zsh a word that begins with '=' is a command's path.
+  return word.empty() || word.front() == '=' || word.find_first_not_of(plain) != std::string::npos;
 }
 
 }  // namespace

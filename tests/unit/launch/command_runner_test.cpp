@@ -85,6 +85,7 @@ TEST_CASE("whatever shell somebody has reads a line as the words that it was mad
                                        "end\\", "$HOME",     "`id`",    "~",    "*?[a]{b,c}",
                                        "a b\t", "\"",        ";&|<>()", "^x^y", ""};
   auto const line = launch::shell_line(words);
+  CHECK(launch::shell_line({"=ls", "--a=b"}) == "'=ls' --a=b");  // a command's path, to zsh
   CHECK(launch::shell_line({"a!b", "\\d", "x\\\\"}) == "'a'\\!'b' '\\d' 'x'\\\\''\\\\''");
   std::string told;
   for (auto const& word : words) told += word + "|";
