@@ -85,6 +85,12 @@ std::string json_of(std::vector<launch::finding> const& found) {
 }  // namespace
 
 int doctor(doctor_order const& wanted, bool json) {
+  if (wanted.host.empty()) throw usage_problem("doctor: the host's name is empty");
+  if (!wanted.cache.empty() && wanted.cache.front() != '/')
+    throw usage_problem("--cache: '" + wanted.cache + "' is no absolute path of the host");
+  if (!wanted.hub.empty() && !wanted.hub.starts_with("tcp://"))
+    throw usage_problem("--hub: '" + wanted.hub +
+                        "' is no address that another machine reaches: tcp://HOST:PORT");
   std::vector<launch::finding> found;
   try {
     found = launch::examine_host({.host = wanted.host,
@@ -94,6 +100,8 @@ int doctor(doctor_order const& wanted, bool json) {
                                   .hub = wanted.hub,
                                   .gpu = wanted.gpu,
                                   .installed = wanted.installed});
+  } catch (std::invalid_argument const& error) {
+    throw usage_problem(error.what());
   } catch (std::runtime_error const& error) {
     std::cerr << "yonder: " << error.what() << "\n";
     return exit_unreachable;

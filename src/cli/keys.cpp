@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pwd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +25,7 @@
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/output.hpp"
+#include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/zmq/address.hpp"
 #include "transports/zmq/enrolment.hpp"
@@ -57,8 +60,34 @@ transport::key_terms terms_of(std::string const& role, std::string const& name, 
   return terms;
 }
 
-// An address of this machine that others may reach.
+// The address of this machine from which it would send to `there`, to which nothing is sent. Empty: none.
+std::string source_address(int family, char const* there) {
+  platform::unique_fd const socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  addrinfo wanted{};
+  wanted.ai_family = family;
+  wanted.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (!socket || ::getaddrinfo(there, "9", &wanted, &found) != 0) return {};
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> const owner(found, ::freeaddrinfo);
+  if (::connect(socket.get(), found->ai_addr, found->ai_addrlen) != 0) return {};
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  auto* const address = reinterpret_cast<sockaddr*>(&own);
+  if (::getsockname(socket.get(), address, &size) != 0) return {};
+  if (::getnameinfo(address, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) return {};
+  std::string const literal(text.data());
+  if (literal.find('%') != std::string::npos) return {};  // of one link only
+  return family == AF_INET6 ? "[" + literal + "]" : literal;
+}
+
+bool is_of_one_link(std::string const& address) { return address.starts_with("169.254."); }
+
+// An address of this machine that others may reach: that by which it reaches others (RFC 5737 and 3849 keep
+// those that are named here for examples), and not that of a container's bridge or of a board's own port.
 std::string own_host() {
+  if (auto own = source_address(AF_INET, "192.0.2.1"); !own.empty() && !is_of_one_link(own)) return own;
+  if (auto own = source_address(AF_INET6, "2001:db8::1"); !own.empty()) return own;
   ifaddrs* first = nullptr;
   if (::getifaddrs(&first) != 0) first = nullptr;
   std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> const all(first, [](ifaddrs* list) {
@@ -69,7 +98,8 @@ std::string own_host() {
     if ((one->ifa_flags & IFF_UP) == 0 || (one->ifa_flags & IFF_LOOPBACK) != 0) continue;
     std::array<char, INET_ADDRSTRLEN> text{};
     auto const& address = reinterpret_cast<sockaddr_in const*>(one->ifa_addr)->sin_addr;
-    if (::inet_ntop(AF_INET, &address, text.data(), text.size()) != nullptr) return text.data();
+    if (::inet_ntop(AF_INET, &address, text.data(), text.size()) != nullptr && !is_of_one_link(text.data()))
+      return text.data();
   }
   std::array<char, 256> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";

@@ -107,8 +107,9 @@ int print_logs(hub_choice const& hub, logs_order const& order) {
   if (!order.call.empty()) asked.call = read_id(order.call);
   auto const connected = connect(hub);
   log_printer printer(order);
-  for (;;) {
+  for (bool was_known = false;; was_known = true) {
     auto const page = ask(connected, asked);
+    if (page.state == core::log_state::unknown && was_known) break;  // it has ended, and had printed nothing
     if (page.state == core::log_state::unknown) return unknown_call(order.call);
     for (auto const& one : page.entries) printer.print(one);
     flush_output();

@@ -22,6 +22,7 @@
 #include "src/cli/logs.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/pools.hpp"
+#include "src/cli/printable.hpp"
 #include "src/cli/schedules.hpp"
 #include "src/cli/serve.hpp"
 #include "src/cli/texts.hpp"
@@ -336,8 +337,8 @@ int run(int argc, char const* const* argv) {
       app.add_subcommand("doctor", "say whether this machine's GPU will be used, and if not, what to type");
 #if defined(YONDER_HAS_LAUNCH)
   yonder::cli::doctor_order examined;
-  doctor_command->add_option("host", examined.host,
-                             "one that ssh reaches: whether a program would run there, and if not, why");
+  auto const* const host_option = doctor_command->add_option(
+      "host", examined.host, "one that ssh reaches: whether a program would run there, and if not, why");
   doctor_command->add_option("--program", examined.program, "which; default: one like this command");
   doctor_command->add_option("--ssh", examined.ssh, "an option of ssh: --ssh=-p --ssh=2222");
   doctor_command->add_option("--cache", examined.cache, "there: the folder that it would be carried to");
@@ -414,7 +415,10 @@ int run(int argc, char const* const* argv) {
     if (*rerank_command) return yonder::cli::rerank(texts);
 #endif
 #if defined(YONDER_HAS_LAUNCH)
-    if (*doctor_command && !examined.host.empty()) return yonder::cli::doctor(examined, json);
+    if (*doctor_command && host_option->count() != 0) {
+      yonder::transport::take_fragment(examined.hub);  // a token is not for the host
+      return yonder::cli::doctor(examined, json);
+    }
 #endif
     if (*doctor_command) return yonder::cli::doctor(json);
     if (*check_command) return yonder::cli::check_journal(journal);
@@ -467,7 +471,9 @@ int code_of(yonder::errc code) {
 }
 
 int told(std::exception const& error, int code) {
-  std::cerr << "yonder: " << error.what() << "\n";
+  yonder::cli::visible_lines shown;  // a stranger's words may be among them
+  auto const text = shown.add(error.what());
+  std::cerr << "yonder: " << text << shown.end() << "\n";
   return code;
 }
 

@@ -75,6 +75,13 @@ for wrong in "ps --hub nonsense" "cancel 1 --hub tcp://hub" "hub --bind nonsense
   # shellcheck disable=SC2086  # words
   [ "$(code timeout 20 "$yonder" $wrong)" = 2 ] || fail "yonder $wrong ends with $(code timeout 20 "$yonder" $wrong)"
 done
+if "$yonder" doctor --help | grep -q -- --cache; then
+  # shellcheck disable=SC2088  # as bash leaves it in --cache=~/x
+  for wrong in "" near\ --cache='~/x' near\ --hub=ipc:///x/y near\ --program=/etc/passwd near\ --program=/no/such/app; do
+    read -ra words <<<"$wrong"
+    [ "$(code "$yonder" doctor "${words[@]:-}")" = 2 ] || fail "doctor $wrong ends with $(code "$yonder" doctor "${words[@]:-}"): $(cat "$folder/err")"
+  done
+fi
 # Without an address: that of the folder's hub, or a word of what was assumed.
 [ "$(YONDER_HUB='' code "$yonder" keys issue two --keys "$folder/keys")" = 0 ] || fail "no line without a hub: $(cat "$folder/err")"
 grep -q 'no hub of .* has said where it listens' "$folder/err" || fail "an address is assumed without a word"
@@ -86,6 +93,22 @@ line=$(YONDER_HUB='' "$yonder" keys issue three --keys "$folder/keys")
 kill "$hub"
 wait "$hub" || fail "a hub ends with $?: $(cat "$folder/err")"
 [[ $line == "app --yonder-worker $listens#"* ]] || fail "a hub listens at $listens, the line says ${line%#*}"
+# The address of this machine that lines name: not that of a board's own port, or of a bridge.
+"$yonder" keygen "$folder/other" >/dev/null
+several='ip link set lo up && ip link add bmc0 type veth peer name bmc1 && ip addr add 169.254.3.1/16 dev bmc0 && ip link set bmc0 up && ip link set bmc1 up &&
+  ip link add br0 type bridge && ip addr add 172.17.0.1/16 dev br0 && ip link set br0 up &&
+  ip link add eth9 type veth peer name eth8 && ip addr add 10.9.0.5/24 dev eth9 && ip link set eth9 up && ip link set eth8 up && ip route add default via 10.9.0.1'
+six='ip link set lo up && ip link add eth9 type veth peer name eth8 && ip addr add fd00:1::5/64 dev eth9 nodad && ip link set eth9 up && ip link set eth8 up && ip -6 route add default dev eth9'
+alone=(unshare -n)
+[ "$(id -u)" = 0 ] || alone=(unshare -rn)
+if "${alone[@]}" sh -c "$several" 2>/dev/null && "${alone[@]}" sh -c "$six" 2>/dev/null; then
+  line=$(YONDER_HUB='' "${alone[@]}" sh -c "$several && exec \"\$0\" keys issue four --keys \"\$1\"" "$yonder" "$folder/other" 2>"$folder/err")
+  [[ $line == *"tcp://10.9.0.5:5555#"* ]] || fail "of several addresses the line names ${line%#*}: $(cat "$folder/err")"
+  line=$(YONDER_HUB='' "${alone[@]}" sh -c "$six && exec \"\$0\" keys issue five --keys \"\$1\"" "$yonder" "$folder/other" 2>"$folder/err")
+  [[ $line == *"tcp://[fd00:1::5]:5555#"* ]] || fail "with IPv6 alone the line names ${line%#*}: $(cat "$folder/err")"
+else
+  echo "skipped: several addresses (unshare, ip)"
+fi
 [ "$(code "$yonder" --version)" = 0 ] || fail "--version fails"
 [ "$(YONDER_HUB='' code "$yonder" ps)" = 2 ] || fail "without a hub ps ends with $(YONDER_HUB='' code "$yonder" ps)"
 

@@ -82,6 +82,8 @@ void take_line(std::string_view key, std::string_view value, far_machine& machin
     machine.there.emplace(key);
   else if (key == "all")
     machine.has_all = true;
+  else if (key == "no-program")
+    machine.program_trouble = value;
   if (key != "hub") return;
   machine.hub = value == "yes" ? far_machine::reach::yes : far_machine::reach::no;
   machine.hub_said = value.substr(std::min<std::size_t>(value.size(), 3));
@@ -197,7 +199,9 @@ void examine_hub(far_machine const& is, std::vector<finding>& found) {
 std::string read_far_machine(std::string_view printed, far_machine& machine) {
   machine = {};
   auto begun = false;
-  for (printed = printed.substr(0, longest_answer); !printed.empty();) {
+  // A login may have printed more than that before it.
+  printed.remove_prefix(printed.size() - std::min(printed.size(), longest_answer));
+  while (!printed.empty()) {
     auto const end = std::min(printed.find('\n'), printed.size());
     auto line = printed.substr(0, end);
     printed.remove_prefix(std::min(end + 1, printed.size()));

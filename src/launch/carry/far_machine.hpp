@@ -30,6 +30,7 @@ struct far_machine {
   std::string hub_said{};
   std::set<std::string> there{};  // hashes of files that are there, whole
   bool has_all = false;           // it can be started as it is
+  std::string program_trouble{};  // of far_step::installed: why the program that is there cannot be started
 };
 
 // Returns what is wrong with what was printed, before which a login may have printed what it likes; empty:
@@ -60,9 +61,10 @@ std::string refusal_of(std::vector<finding> const& findings);
 
 // What runs on the far side, by any POSIX shell: each a script in one line, whose words are its arguments.
 enum class far_step : std::uint8_t {
-  look,   // cache, loader, the hub's host and port, id, hashes
-  take,   // cache, "zstd" or "tar", id; an archive on its stdin
-  start,  // cache, for how many seconds to wait for it, id, loader, program, its arguments
+  look,       // cache, loader, the hub's host and port, id, hashes
+  take,       // cache, "zstd" or "tar", id; an archive on its stdin
+  start,      // cache, for how many seconds to wait for it, id, loader, program, its arguments
+  installed,  // loader, program: whether that is there, with its libraries
 };
 char const* far_script(far_step step);
 

@@ -96,6 +96,16 @@ constexpr char start[] = YONDER_FAR_CACHE
 
 #undef YONDER_FAR_CACHE
 
+// The loader lists the libraries of a program, and does not run it.
+constexpr char installed[] =
+    "loader=$1; program=$2; echo; echo \"yonder-far 1\"; "
+    "if [ ! -f \"$program\" ]; then echo \"no-program it is not there\"; "
+    "elif [ ! -x \"$program\" ]; then echo \"no-program it may not be run by $(id -un)\"; "
+    "elif [ -n \"$loader\" ] && [ -x \"$loader\" ]; then "
+    "if said=$(\"$loader\" --list \"$program\" 2>&1); then "
+    "said=$(echo \"$said\" | grep \"not found\" | head -n 20); fi; "
+    "if [ -n \"$said\" ]; then echo \"no-program \"$said; fi; fi; echo end";
+
 }  // namespace
 
 char const* far_script(far_step step) {
@@ -103,6 +113,7 @@ char const* far_script(far_step step) {
     case far_step::look: return look;
     case far_step::take: return take;
     case far_step::start: return start;
+    case far_step::installed: return installed;
   }
   return "";
 }

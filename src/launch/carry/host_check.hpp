@@ -20,8 +20,8 @@ struct host_check {
   bool installed = false;              // the program is there, with what it needs: it is not carried
 };
 
-// Waits for it. Throws std::runtime_error with all that was run and printed where ssh does not reach the
-// machine.
+// Waits for it. Throws std::invalid_argument where the program cannot be read here, or is none;
+// std::runtime_error with all that was run and printed where ssh does not reach the machine.
 YONDER_API std::vector<finding> examine_host(host_check const& wanted);
 
 }  // namespace yonder::launch

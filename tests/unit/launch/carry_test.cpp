@@ -575,6 +575,34 @@ TEST_CASE("what a login prints without a line's end, a terminal's title, does no
   CHECK(machine.cache == far.cache());
 }
 
+TEST_CASE("however much a login prints before it, a machine's answer is read to its end") {
+  far_machine machine;
+  CHECK(read_far_machine(std::string(std::size_t{2} << 20, 'x') + "\n" + answer + "end\n", machine).empty());
+  CHECK(machine.driver == "550.54.15");
+}
+
+TEST_CASE("of a program that is there already it is seen whether it is, and has its libraries") {
+  far_here far;
+  auto const trouble = [&](std::string const& program) {
+    far_machine machine;
+    auto const got = far.run(far_step::installed, {carried_test().needs.loader, program});
+    CHECK_MESSAGE(read_far_machine(got.output, machine).empty(), got.to_text());
+    return machine.program_trouble;
+  };
+  auto const self = fs::read_symlink("/proc/self/exe").string();
+  CHECK(trouble(self).empty());
+  CHECK(trouble("/no/such/app") == "it is not there");
+  far.folder.write("app", "");
+  CHECK(trouble((far.folder.at / "app").string()).starts_with("it may not be run by "));
+  auto bytes = bytes_of_file(self);
+  auto const name = bytes.find(std::string("\0libstdc++.so.6\0", 16));
+  REQUIRE(name != std::string::npos);
+  bytes[name + 4] = 'X';
+  far.folder.write("lacks", bytes);
+  fs::permissions(far.folder.at / "lacks", fs::perms::owner_all);
+  CHECK(trouble((far.folder.at / "lacks").string()).find("libXtdc++.so.6") != std::string::npos);
+}
+
 TEST_CASE("a machine that will not do is refused in words, one for each thing that it lacks") {
   far_machine machine;
   REQUIRE(read_far_machine(answer + "end\n", machine).empty());
