@@ -218,14 +218,14 @@ void local_endpoint::hold(peer& from, taken const& bytes) noexcept {
 
 // The limit sits in the socket. It is rounded down to a power of two, so that a time that runs down towards a
 // heartbeat costs a few system calls, not one for every wait.
-void local_endpoint::set_wait_limit(peer const& from, std::int64_t timeout_ns) {
+void local_endpoint::set_wait_limit(peer& from, std::int64_t timeout_ns) {
   auto const timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(timeout_ns, 0) / ns_per_ms);
   auto const limit = timeout_ns < 0 ? 0 : static_cast<std::int64_t>(std::bit_floor(timeout_ms + 1));
-  if (timeout_ns == 0 || limit == wait_limit_ms_) return;
+  if (timeout_ns == 0 || limit == from.wait_limit_ms) return;
   timeval const time{limit / 1000, suseconds_t{limit % 1000} * 1000};
   if (::setsockopt(from.socket.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0)
     platform::throw_errno("setsockopt");
-  wait_limit_ms_ = limit;
+  from.wait_limit_ms = limit;
 }
 
 void local_endpoint::on_ready(std::uint64_t token, bool readable, bool writable) {

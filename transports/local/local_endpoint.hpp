@@ -111,14 +111,15 @@ class YONDER_API local_endpoint final : public endpoint {
     send_queue unsent;
     byte_buffer sealed;  // and not sent yet, before `unsent`
     std::size_t sealed_sent = 0;
-    std::optional<taken> found;  // and not delivered yet: it is found_
-    bool readable = false;       // listed in readable_
-    bool collected = false;      // listed in collected_
-    bool blocked = false;        // the poller, or the other side, tells when it can be written
-    bool deaf = false;           // nothing can be sent any more
-    bool ended = false;          // the other side of a memory has gone
-    bool awake = false;          // listed in awake_
-    bool by_address = false;     // of add_connection()
+    std::optional<taken> found;       // and not delivered yet: it is found_
+    bool readable = false;            // listed in readable_
+    bool collected = false;           // listed in collected_
+    bool blocked = false;             // the poller, or the other side, tells when it can be written
+    bool deaf = false;                // nothing can be sent any more
+    std::int64_t wait_limit_ms = -1;  // of a read that sleeps; -1: none was set
+    bool ended = false;               // the other side of a memory has gone
+    bool awake = false;               // listed in awake_
+    bool by_address = false;          // of add_connection()
   };
 
   static constexpr peer_id nobody = 0;  // in a list: was served, or is no more
@@ -149,7 +150,7 @@ class YONDER_API local_endpoint final : public endpoint {
   void write(peer& to);
   void block(peer& to, bool on);
   void go_deaf(peer& to);
-  void set_wait_limit(peer const& from, std::int64_t timeout_ns);
+  void set_wait_limit(peer& from, std::int64_t timeout_ns);
   void hear_bell(peer& from) noexcept;
   void look_at_socket(peer& from);
   void wake_up(peer& sleeper) noexcept;
@@ -183,9 +184,8 @@ class YONDER_API local_endpoint final : public endpoint {
   std::vector<watched> watched_;    // between watch() and unwatch(): of the thread that receives
   std::unique_ptr<std::byte[]> scratch_;
   std::unique_ptr<std::byte[]> opened_;  // of what lies in scratch_; none until there was a cipher
-  std::int64_t wait_limit_ms_ = -1;
-  std::vector<std::uint64_t> lent_;  // of the frame that is being sent, by its buffers; 0: not lent
-  platform::unique_fd clock_;        // none until a block was
+  std::vector<std::uint64_t> lent_;      // of the frame that is being sent, by its buffers; 0: not lent
+  platform::unique_fd clock_;            // none until a block was
   bool ticks_ = false;
 };
 

@@ -80,6 +80,7 @@ class tls_connection final : public stream_cipher {
   secret_key const* secret_ = nullptr;
   raw_key const* own_ = nullptr;
   tls_identity named_;
+  int identities_ = 0;  // that were looked at
   std::array<std::uint8_t, tls_identity::size> said_{};
   std::span<std::byte const> sealed_in_;
   byte_buffer* sealed_out_ = nullptr;

@@ -230,6 +230,62 @@ TEST_CASE("a handshake proves both keys; who has a wrong one is told which") {
   }
 }
 
+namespace {
+
+std::string number(std::size_t value, int bytes) {
+  std::string text;
+  while (bytes-- > 0) text += static_cast<char>(value >> (8 * bytes) & 0xffU);
+  return text;
+}
+std::string with_length(std::string const& text, int bytes) { return number(text.size(), bytes) + text; }
+std::string extension(std::size_t type, std::string const& content) {
+  return number(type, 2) + with_length(content, 2);
+}
+
+// The first message of TLS 1.3 that names these identities, by somebody who has none of their keys.
+std::string hello_of(std::vector<std::string> const& identities) {
+  std::string names, binders;
+  for (auto const& one : identities) {
+    names += with_length(one, 2) + number(0, 4);
+    binders += with_length(std::string(32, 'b'), 1);
+  }
+  auto const extensions =
+      extension(43, with_length("\x03\x04", 1)) + extension(10, with_length(number(0x1d, 2), 2)) +
+      extension(13, with_length(number(0x0804, 2), 2)) + extension(45, with_length("\x01", 1)) +
+      extension(51, with_length(number(0x1d, 2) + with_length(std::string(32, 'k'), 2), 2)) +
+      extension(41, with_length(names, 2) + with_length(binders, 2));
+  auto const body = number(0x0303, 2) + std::string(32, 'r') + with_length(std::string(32, 's'), 1) +
+                    with_length(number(0x1301, 2), 2) + with_length(number(0, 1), 1) +
+                    with_length(extensions, 2);
+  return number(0x160301, 3) + with_length(number(1, 1) + with_length(body, 3), 2);
+}
+
+}  // namespace
+
+TEST_CASE("of a stranger's first message few identities are looked at, whatever it names") {
+  constexpr int illegal_parameter = 47;  // what OpenSSL says of a key that the other end has not got
+  auto const alert_of = [](std::size_t garbage) {
+    tls_pair pair;
+    secret_key drawn_key;
+    tls_identity const listed{.drawn = public_key_of(drawn(drawn_key)),
+                              .client = public_key_of(pair.keys.own),
+                              .server = pair.server_public};
+    auto const bytes = listed.bytes();
+    std::vector<std::string> named(garbage, "nobody");
+    named.emplace_back(bytes.begin(), bytes.end());
+    auto const hello = hello_of(named);
+    REQUIRE(::send(pair.sockets[0].get(), hello.data(), hello.size(), 0) ==
+            static_cast<ssize_t>(hello.size()));
+    CHECK(pair.server->shake_hands() == tls_connection::progress::failed);
+    std::array<unsigned char, 7> alert{};
+    REQUIRE(::recv(pair.sockets[0].get(), alert.data(), alert.size(), MSG_DONTWAIT) == 7);
+    REQUIRE(alert[0] == 21);
+    return static_cast<int>(alert[6]);
+  };
+  CHECK(alert_of(0) == illegal_parameter);
+  CHECK(alert_of(2) != illegal_parameter);  // that one was not come to
+}
+
 TEST_CASE("what is sealed opens at the other end, and not once a bit of it is another") {
   tls_pair pair;
   REQUIRE(pair.shake_hands().first == tls_connection::progress::done);
