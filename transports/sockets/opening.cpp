@@ -16,9 +16,10 @@ namespace yonder::transport {
 
 namespace {
 
-// As over ZeroMQ: a connection of which nothing is acknowledged for so long is given up and made anew, and a
-// machine that is dead is noticed within about a minute where nothing is said.
-constexpr int unacknowledged_ms = 4'000;
+// A connection of which nothing is acknowledged, or taken, for so long is given up and made anew: as long as
+// the protocol waits for one that is silent. It must not be less, as whoever reads slowly is no other to TCP.
+// A machine that is dead is noticed within about a minute where nothing is said.
+constexpr int unacknowledged_ms = 10'000;
 constexpr int keepalive_idle_s = 30;
 constexpr int keepalive_interval_s = 10;
 constexpr int keepalive_count = 3;
