@@ -47,8 +47,8 @@ class redaction {
   std::vector<std::vector<std::string>> pointers_;  // of arguments by their places
 };
 
-// Lines that are appended to a file. One that is full becomes FILE.1, and those before it FILE.2 and so on; one
-// that somebody has moved or deleted is made anew.
+// Lines that are appended to a file. One that is full becomes FILE.1, and those before it FILE.2 and so on;
+// one that somebody has moved or deleted is made anew.
 class rotated_file {
  public:
   rotated_file(std::string name, std::size_t max_bytes, unsigned files);

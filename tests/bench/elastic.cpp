@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // bench_elastic CYCLES: a pool of none, a call, its answer, and a pool of none again, so many times. Prints
-// for each the microseconds until the answer, and when it was asked (microseconds since 1970); then how many were
-// answered. Workers are started as
-// $YONDER_LAUNCH says, or are processes of this machine. bench_elastic --spawn COUNT: what a bare posix_spawn
-// of this program takes until that has ended.
+// for each the microseconds until the answer, and when it was asked (microseconds since 1970); then how many
+// were answered. Workers are started as $YONDER_LAUNCH says, or are processes of this machine. bench_elastic
+// --spawn COUNT: what a bare posix_spawn of this program takes until that has ended.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
