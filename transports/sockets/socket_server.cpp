@@ -170,7 +170,7 @@ bool socket_server::poll_once() {
 }
 
 void socket_server::receive(std::vector<event>& events, std::size_t most) {
-  if (std::exchange(must_look_, false)) look(events);
+  if (std::exchange(must_look_, false)) look_around(events);
   if (!ready_.empty()) serve_ready(events);
   auto const begin = events.size();
   try {
@@ -202,7 +202,7 @@ void socket_server::tick(bool on) {
   ticks_ = on;
 }
 
-void socket_server::look(std::vector<event>& events) {
+void socket_server::look_around(std::vector<event>& events) {
   tell_changes(events);
   tell_withdrawn(events);
   auto const now = platform::now();

@@ -106,7 +106,7 @@ class socket_server final : public listener {
   void forget(peer_id gone);
   void lose(peer_id gone, std::string reason, std::vector<event>& events);
   void tick(bool on);
-  void look(std::vector<event>& events);
+  void look_around(std::vector<event>& events);
   void tell_changes(std::vector<event>& events);
   void tell_withdrawn(std::vector<event>& events);
   void revoke(std::string const& identity);
