@@ -162,7 +162,6 @@ void describe_embeddings(std::string const& models, json_object& paths) {
   paths.raw("/v1/embeddings", post("embeddings", "create", "A vector for each text, as OpenAI's clients ask.",
                                    deadline_header(), content(asked, false),
                                    answer("200", "The vectors, in order.", content(given, false))));
-  paths.raw("/v1/models", get("list_models", "The models of /v1/embeddings.", R"({"type":"object"})"));
 }
 
 // As text-embeddings-inference describes it.
@@ -322,6 +321,7 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
     }
   }
   if (!models.empty()) describe_embeddings(models, paths);
+  paths.raw("/v1/models", get("list_models", "The models of /v1/embeddings.", R"({"type":"object"})"));
   describe_schedules(paths);
   paths.raw("/v1/calls/{id}", call_paths());
   paths.raw("/v1/calls", get("list_calls", "The calls of this key that are kept, the newest first.",

@@ -130,7 +130,7 @@ std::string wait_for(platform::child_process const& child, std::chrono::seconds 
   ::kill(-child.pid(), SIGKILL);  // its group
   if (signal == 0) return "it took more than " + std::to_string(limit.count()) + " s (--limit)";
   told.signal = signal;
-  return "it was ended by " + platform::signal_name(signal);
+  return "it " + platform::to_string({.signal = signal});
 }
 
 struct ended_run {
@@ -273,8 +273,8 @@ int compare_all(compare::order const& wanted, std::vector<std::string> const& pr
   compare::root_folder const root(program.front(), wanted.with);
   std::vector<row> rows;
   auto const ended_early = [&] {
-    std::cerr << "yonder: ended by " << platform::signal_name(told.signal)
-              << ", and what was begun with it\n";
+    std::cerr << "yonder: the comparison " << platform::to_string({.signal = told.signal})
+              << ", and with it what it had begun\n";
     return 128 + told.signal;  // as shells say it
   };
   auto const environments = compare::environments_of(wanted, program, root);

@@ -514,6 +514,7 @@ TEST_CASE("the OpenAPI document has what is taken and answered besides") {
   CHECK(paths["/metrics"]["get"]["responses"]["200"]["content"].contains("text/plain"));
   CHECK(paths["/v1/session"]["post"]["responses"].contains("303"));
   CHECK(paths["/v1/session"]["delete"]["responses"].contains("204"));
+  CHECK(paths.contains("/v1/models"));
 }
 
 TEST_CASE("a runtime counts what became of each task's calls, whoever made them") {
