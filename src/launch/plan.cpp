@@ -50,7 +50,9 @@ std::string fault_of_address(std::string_view text) {
   auto const port = text.substr(colon + 1);
   auto const is_port =
       port.size() <= 5 && !port.empty() && port.find_first_not_of(digits) == std::string_view::npos;
-  return colon > tcp.size() && is_port ? "" : "has no port, or no host: tcp://host:port";
+  if (colon <= tcp.size() || !is_port) return "has no port, or no host: tcp://host:port";
+  auto const number = std::stoul(std::string(port));
+  return number != 0 && number <= 65'535 ? "" : "has a port that does not exist: ports are 1 to 65535";
 }
 
 std::string fault_of_counts(pool const& one) {
@@ -74,6 +76,9 @@ std::string fault_of_homes(pool const& one) {
           std::pair("list", &commands->list), std::pair("end", &commands->end)})
       if (!words->empty()) paths.emplace_back(name, words->front());
   for (auto const& [name, path] : paths)
+    if (path.empty() && name != "output" && name != "files")
+      return std::string(name) + ": the command's name is empty; leave it out where there is none";
+  for (auto const& [name, path] : paths)
     if (path.starts_with('~'))
       return std::string(name) + ": '" + std::string(path) +
              "' begins with '~', which only a shell replaces: say the whole path";
@@ -89,7 +94,9 @@ std::string fault_of(pool const& one) {
   if (one.scale_delay < std::chrono::nanoseconds(0)) return "scale_delay: it is less than 0 s";
   if (one.scaledown_window && *one.scaledown_window < std::chrono::nanoseconds(0))
     return "scaledown_window: it is less than 0 s";
-  if (one.cost_per_hour < 0) return "cost_per_hour: it is less than 0";
+  if (!(one.cost_per_hour >= 0)) return "cost_per_hour: it is less than 0, or no number";
+  if (one.max_cost_per_hour && !(*one.max_cost_per_hour >= 0))
+    return "max_cost_per_hour: it is less than 0, or no number";
   if (one.max_cost_per_hour && one.cost_per_hour == 0)
     return "max_cost_per_hour: nothing costs anything where cost_per_hour is not set";
   if (is_elsewhere(one) && one.max == 0u)

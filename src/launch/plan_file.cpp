@@ -31,7 +31,9 @@ std::optional<std::chrono::nanoseconds> duration_of(std::string_view text) {
   auto const found =
       std::find_if(std::begin(units), std::end(units), [&](auto const& one) { return one.name == name; });
   if (found == std::end(units)) return std::nullopt;
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(number * found->nanoseconds));
+  auto const time = number * found->nanoseconds;
+  if (time > 9e18) return std::nullopt;  // 285 years, and more than is counted
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(time));
 }
 
 // Reads the keys of one table, each once; what nobody has read is not known.

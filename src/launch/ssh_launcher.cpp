@@ -61,6 +61,10 @@ std::string fault_of(ssh const& how) {
     if (one.slots == 0) return "hosts: '" + one.name + "' has 0 slots";
   }
   for (auto const& option : how.options)
+    if (option == "-N" || option == "-f" || option == "-n")
+      return "options: '" + option +
+             "' has ssh run nothing there, or read nothing, by which no worker starts";
+  for (auto const& option : how.options)
     if (is_forwarding(option))
       return "options: '" + option +
              "' asks for a forwarding, and a worker's ssh has none: hold a tunnel of your own (ssh -N -R "
@@ -89,6 +93,7 @@ std::vector<std::string> ssh_line(std::vector<std::string> const& options, std::
                                 "-oForwardAgent=no",
                                 "-oForwardX11=no",
                                 "-oClearAllForwardings=yes",
+                                "-oPermitLocalCommand=no",
                                 "-oRemoteCommand=none",
                                 "-oConnectTimeout=20",
                                 "-oServerAliveInterval=10",

@@ -168,6 +168,16 @@ TEST_CASE("numbers, names and addresses that cannot be meant so are refused") {
         std::string::npos);
   for (char const* const good : {"login1", "tcp://gate:5555", "[::1]", "tcp://[::1]:80", "10.0.0.7"})
     CHECK_MESSAGE(refusal("address = '" + std::string(good) + "'\n" + ssh) == "it was taken", good);
+  for (char const* const port : {"0", "65536", "99999"})
+    CHECK(refusal("address = 'tcp://gate:" + std::string(port) + "'\n" + ssh).find("ports are 1 to 65535") !=
+          std::string::npos);
+  CHECK(refusal(ssh + "silence = '200000d'\n").find("is not a time such as") != std::string::npos);
+  std::string const cloud = "[pools.x]\nlauncher = 'command'\nstart = ['{script}']\nmax = 1\n";
+  CHECK(refusal(cloud + "cost_per_hour = nan\n").find("cost_per_hour: it is less than 0, or no number") !=
+        std::string::npos);
+  CHECK(refusal(cloud + "cost_per_hour = 1.0\nmax_cost_per_hour = nan\n").find("or no number") !=
+        std::string::npos);
+  CHECK(refusal(cloud + "end = ['']\n").find("end: the command's name is empty") != std::string::npos);
   CHECK(refusal("address = 'foo bar'\n" + ssh) == "launch.toml: address: 'foo bar' has a blank in it");
   for (char const* const bad :
        {"tcp://gate", "tcp://:80", "tcp://gate:", "tcp://gate:x", "gate:80", "ipc:///a"})

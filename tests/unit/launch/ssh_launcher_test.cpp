@@ -141,6 +141,8 @@ TEST_CASE("forwardings among ssh's options are refused, as a worker's ssh has no
                                                                   {"-oRemoteForward=7 h:8"},
                                                                   {"-o", "localforward 7 h:8"}})
     CHECK_MESSAGE(fault(option).find("asks for a forwarding") != std::string::npos, option.front());
+  for (char const* const option : {"-N", "-f", "-n"})
+    CHECK_MESSAGE(fault({option}).find("by which no worker starts") != std::string::npos, option);
   CHECK(fault({"-p", "2222", "-J", "gate", "-F", "/home/me/.ssh/config", "-o", "LogLevel=ERROR"}).empty());
 }
 
