@@ -32,14 +32,28 @@ std::string rows_in_json(core::text_rows const& rows) {
   return text + "}";
 }
 
+// Behind a name: the lines of what was run and printed stand below one another.
+void print_lines(std::string const& text, std::size_t indent) {
+  visible_lines shown;
+  auto const whole = shown.add(text) + shown.end();
+  std::string made;
+  for (char const one : whole.substr(0, whole.find_last_not_of('\n') + 1)) {
+    made += one;
+    if (one == '\n') made.append(indent, ' ');
+  }
+  std::cout << made << '\n';
+}
+
 // Names of workers, and what tasks have said, are strangers' words.
 void print_rows(core::text_rows const& rows) {
   constexpr std::size_t most = 4096;
   std::size_t width = 0;
   for (auto const& row : rows) width = std::max(width, row.empty() ? 0 : row[0].size());
   for (auto const& row : rows)
-    if (row.size() == 2)
-      std::cout << row[0] << std::string(width + 2 - row[0].size(), ' ') << printable(row[1], most) << '\n';
+    if (row.size() == 2) {
+      std::cout << row[0] << std::string(width + 2 - row[0].size(), ' ');
+      print_lines(row[1].substr(0, most), width + 2);
+    }
 }
 
 }  // namespace

@@ -316,15 +316,18 @@ TEST_CASE("a token on a command line is wiped before the hub is asked, and no me
 TEST_CASE("what the command prints of a call moves no terminal's cursor, and its JSON is UTF-8") {
   keyed_hub here;
   yonder::runtime client(here.client(here.keys));
-  std::string const key = "\x1b[2J\xff\xed\xa0\x80 \xc3\xa9";
+  std::string const key = "\x1b[2J\xff\xed\xa0\x80 \xc3\xa9\nstate  forged";
   auto call = task::wait_for_stop.on(client).with({.order_key = key}).spawn();
   auto const asked = to_string(call.id()) + " --hub " + here.address() + " --keys " + here.keys;
   CHECK_FALSE(call.get_for(0s));
   said seen;
   do seen = run("explain " + asked);
   while (seen.status == 5);  // it is on its way
-  CHECK(seen.text.find("\\x1B[2J\\xFF\\xED\\xA0\\x80 \\xC3\\xA9\n") != std::string::npos);
-  CHECK(run("explain --json " + asked).text.find("\\u001b[2J\\ufffd\\ufffd\\ufffd\\ufffd \xc3\xa9\"") !=
+  CHECK(seen.text.find("\\x1B[2J\\xFF\\xED\\xA0\\x80 \xc3\xa9\n  ") != std::string::npos);
+  CHECK(seen.text.find("\nstate  forged") == std::string::npos);
+  CHECK(seen.text.find("  state  forged\n") != std::string::npos);
+  CHECK(run("explain --json " + asked)
+            .text.find("\\u001b[2J\\ufffd\\ufffd\\ufffd\\ufffd \xc3\xa9\\u000astate  forged\"") !=
         std::string::npos);
 }
 
