@@ -202,6 +202,17 @@ TEST_CASE("a question answerer on workers answers as it does here, and a bad tex
   CHECK_THROWS_AS(calls[1].get(), ml::invalid_utf8);
   CHECK(calls[2].get() == here("who", "Ana left the house.", three));
   CHECK_FALSE(here("who", "Ana left the house.", three).empty());
+  auto const together = ml::hosted_question_answerer(model.path(), {}).answer_all(requests);
+  REQUIRE(together.size() == 3);
+  CHECK(*together[0] == here("who left", "Ana left."));
+  CHECK_FALSE(together[1].has_value());
+  CHECK(*together[2] == here("who", "Ana left the house.", three));
+  std::vector<ml::text_pair> const pairs{{"who left", "Ana left."}, {"", "Ana left."}, {"who", "Ana."}};
+  auto const all = here(pairs);
+  REQUIRE(all.size() == 3);
+  CHECK(all[0] == here("who left", "Ana left."));
+  CHECK(all[1].empty());
+  CHECK(all[2] == here("who", "Ana."));
 }
 
 TEST_CASE("a bad text fails alone, with what it throws here") {

@@ -5,12 +5,14 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "yonder/ml/export.hpp"
 #include "yonder/ml/text_options.hpp"
+#include "yonder/ml/text_pair.hpp"
 
 namespace yonder::ml {
 
@@ -33,6 +35,8 @@ struct answer_options {
   // Tokens that the windows share in which too long a text is read (doc_stride); nothing: 128, or half a
   // window where that is less.
   std::optional<std::size_t> overlap = std::nullopt;
+
+  friend bool operator==(answer_options const&, answer_options const&) = default;
 };
 
 // A Hugging Face folder with a BertForQuestionAnswering, a DistilBertForQuestionAnswering or a
@@ -55,6 +59,10 @@ class YONDER_KERNELS_API question_answerer {
   // text_too_long where the question leaves no room for windows that share so many tokens.
   std::vector<answer> operator()(std::string_view question, std::string_view text,
                                  answer_options const& options = {}) const;
+  // Those of each question and text, in order; on the CPU the same bits as one at a time. One bad text throws
+  // for all.
+  std::vector<std::vector<answer>> operator()(std::span<text_pair const> questions,
+                                              answer_options const& options = {}) const;
 
   // Where it computes, for people: "CPU, fp32", or "cuda:0 (NVIDIA H200), bf16".
   std::string placement() const;

@@ -382,25 +382,23 @@ class hosted_question_answerer {
  public:
   hosted_question_answerer(std::string const& folder, text_options const& options) : host_(folder, options) {}
 
-  // The answers to each question, the best first, or its own error.
+  // The answers to each question, the best first, or its own error. Those that follow each other with the
+  // same options are computed together.
   std::vector<expected<std::vector<answer>, std::exception_ptr>> answer_all(
       std::span<question_request const> requests) const {
-    std::vector<expected<std::vector<answer>, std::exception_ptr>> found;
-    found.reserve(requests.size());
-    for (auto const& request : requests) found.push_back(answer_one(request));
-    return found;
+    auto const alike = [](auto const& a, auto const& b) { return a.options == b.options; };
+    return detail::answer_alike<std::vector<answer>>(
+        requests, alike, [this](std::span<question_request const> some) {
+          std::vector<text_pair> pairs;
+          pairs.reserve(some.size());
+          for (auto const& request : some) pairs.push_back({request.question, request.text});
+          return host_.run([&] { return host_.get()(pairs, some.front().options); });
+        });
   }
   std::string placement() const { return host_.get().placement(); }  // as question_answerer says it
   bool healthy() const noexcept { return host_.healthy(); }          // as hosted_classifier's
 
  private:
-  expected<std::vector<answer>, std::exception_ptr> answer_one(question_request const& request) const try {
-    return host_.run([&] { return host_.get()(request.question, request.text, request.options); });
-  } catch (std::exception const& error) {
-    if (!detail::is_of_one_text(error)) throw;
-    return unexpected(std::current_exception());
-  }
-
   detail::hosted_model<question_answerer> host_;
 };
 
