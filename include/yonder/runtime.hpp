@@ -156,11 +156,13 @@ struct runtime_options {
   // cancelled computation is then not contained, and all signals are blocked around tasks.
   bool in_process = false;
 
-  // A hub elsewhere, "tcp://host:port" or "ipc:///folder/name"; empty: $YONDER_HUB, or else a hub of its own.
+  // A hub elsewhere, "tcp://host:port" or "ipc:///folder/name", or with yonder::sockets "tls://host:port" or
+  // "unix:///folder/name"; empty: $YONDER_HUB, or else a hub of its own.
   std::string hub{};
 
   // Where the hub of its own takes further workers from (`program --yonder-worker ENDPOINT`) and other
-  // clients: "tcp://0.0.0.0:port", "tcp://127.0.0.1:*" or "ipc:///folder/name"; none: from nowhere.
+  // clients: "tcp://0.0.0.0:port", "tcp://127.0.0.1:*" or "ipc:///folder/name", or with yonder::sockets
+  // "tls://0.0.0.0:port" or "unix:///folder/name"; none: from nowhere.
   std::vector<std::string> bind{};
 
   // The folder of its journal (docs/durable.md), made if it is absent, for durable calls: what an earlier hub

@@ -111,7 +111,8 @@ transport::remote_transport const& needed(transport::remote_transport const* rem
                                           std::string const& address) {
   if (remote == nullptr)
     reject("to reach '" + without_token(address) +
-           "' this program must be linked with yonder::zmq (or yonder::yonder)");
+           "' this program must be linked with yonder::zmq (or yonder::yonder), for tls:// and unix:// with "
+           "yonder::sockets");
   return *remote;
 }
 
