@@ -207,19 +207,31 @@ TEST_CASE_TEMPLATE_DEFINE("nobody takes over the session of another key", Way, o
   auto const known = hub.w.next(*hub.server, kind::connected);
   CHECK(known.identity == "key " + read_line(key_files(hub.keys).client_public));
   hub.w.next(*hub.server, kind::received);
+  // Until it is heard; whoever comes meanwhile is somebody else (ZeroMQ lets in no second one of its name).
+  auto const hears_honest = [&] {
+    hub.w.send(*honest, to, make_frame(3));
+    bool heard = false;
+    hub.w.run_until([&] {
+      auto& events = hub.w.events(*hub.server);
+      for (; !events.empty(); events.pop_front()) {
+        auto const& one = events.front();
+        if (one.what == kind::connected) CHECK(one.identity != known.identity);
+        if (one.what == kind::lost) CHECK(one.peer != known.peer);
+        heard = heard || (one.peer == known.peer && same(one.message, make_frame(3)));
+      }
+      return heard;
+    });
+  };
   for (int i = 0; i < 3; ++i) {
     auto liar = hub.client(others, 77);
     hub.w.send(*liar, hub.w.next(*liar, kind::connected).peer, make_frame(2));
-    auto const stranger = hub.w.next(*hub.server, kind::connected);
-    CHECK(stranger.identity == "key " + read_line(key_files(others).client_public));
-    CHECK(hub.w.next(*hub.server, kind::received).peer == stranger.peer);
-    hub.w.send(*honest, to, make_frame(3));
-    CHECK(hub.w.next(*hub.server, kind::received).peer == known.peer);
+    for (int turns = 0; turns < 5; ++turns) hub.w.turn(1'000'000);
+    hears_honest();
     hub.w.send(*hub.server, known.peer, make_frame(4));
     CHECK(same(hub.w.next(*honest, kind::received).message, make_frame(4)));
     hub.w.forget(*liar);
     liar.reset();
-    CHECK(hub.w.next(*hub.server, kind::lost).peer == stranger.peer);
+    hears_honest();
   }
 }
 
