@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "src/platform/descriptors.hpp"
+#include "src/platform/fork.hpp"
 #include "src/platform/process.hpp"
 #include "src/platform/system_call.hpp"
 #include "transports/events.hpp"
@@ -80,11 +81,7 @@ socket_server::socket_server(poller& ready, listen_options const& options)
     for (std::size_t i = 0; i < bindings_.size(); ++i)
       poller_.add(bindings_[i].socket.get(), *this, first_binding + i);
   } catch (...) {
-    for (auto const& each : bindings_) {
-      if (each.file) each.file->remove();
-      if (each.socket) poller_.remove(each.socket.get());
-    }
-    poller_.remove(clock_.get());
+    stop_listening();
     throw;
   }
   tick(allowed_.has_list());
@@ -92,9 +89,15 @@ socket_server::socket_server(poller& ready, listen_options const& options)
 
 socket_server::~socket_server() {
   for (auto const& [number, one] : arrivals_) poller_.remove(one.way.descriptor());
+  stop_listening();
+}
+
+void socket_server::stop_listening() noexcept {
   for (auto const& each : bindings_) {
     if (each.file) each.file->remove();
+    if (!each.socket) continue;
     poller_.remove(each.socket.get());
+    platform::close_in_no_fork(each.socket.get());
   }
   poller_.remove(clock_.get());
 }
@@ -114,6 +117,7 @@ void socket_server::listen(binding& at) {
     refuse_address(text_of(at.where), "is no address of this machine; tls://*:PORT is all of them");
   if (!at.socket)
     refuse_address(text_of(at.where), "cannot be listened at: " + std::generic_category().message(errno));
+  platform::close_in_forks(at.socket.get());  // one that lives would keep the address
 }
 
 std::vector<std::string> socket_server::addresses() const {

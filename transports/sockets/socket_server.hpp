@@ -92,6 +92,7 @@ class socket_server final : public listener {
 
   bool pending() const noexcept { return must_look_ || !ready_.empty() || streams_.pending(); }
   void listen(binding& at);
+  void stop_listening() noexcept;
   void serve_ready(std::vector<event>& events);
   void accept_from(binding& at);
   void arrive(binding const& at, platform::unique_fd socket);
