@@ -25,7 +25,6 @@
 
 #include "src/cli/json_text.hpp"
 #include "src/cli/output.hpp"
-#include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/zmq/address.hpp"
 #include "transports/zmq/enrolment.hpp"
@@ -62,19 +61,27 @@ transport::key_terms terms_of(std::string const& role, std::string const& name, 
 
 // The address of this machine from which it would send to `there`, to which nothing is sent. Empty: none.
 std::string source_address(int family, char const* there) {
-  platform::unique_fd const socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  struct descriptor {
+    int number;
+    explicit descriptor(int made) : number(made) {}
+    descriptor(descriptor const&) = delete;
+    descriptor& operator=(descriptor const&) = delete;
+    ~descriptor() {
+      if (number >= 0) ::close(number);
+    }
+  } const socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   addrinfo wanted{};
   wanted.ai_family = family;
   wanted.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  if (!socket || ::getaddrinfo(there, "9", &wanted, &found) != 0) return {};
+  if (socket.number < 0 || ::getaddrinfo(there, "9", &wanted, &found) != 0) return {};
   std::unique_ptr<addrinfo, void (*)(addrinfo*)> const owner(found, ::freeaddrinfo);
-  if (::connect(socket.get(), found->ai_addr, found->ai_addrlen) != 0) return {};
+  if (::connect(socket.number, found->ai_addr, found->ai_addrlen) != 0) return {};
   sockaddr_storage own{};
   socklen_t size = sizeof own;
   std::array<char, INET6_ADDRSTRLEN> text{};
   auto* const address = reinterpret_cast<sockaddr*>(&own);
-  if (::getsockname(socket.get(), address, &size) != 0) return {};
+  if (::getsockname(socket.number, address, &size) != 0) return {};
   if (::getnameinfo(address, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) return {};
   std::string const literal(text.data());
   if (literal.find('%') != std::string::npos) return {};  // of one link only

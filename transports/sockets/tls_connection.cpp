@@ -283,6 +283,8 @@ tls_connection::progress tls_connection::read(std::span<std::byte>& room) {
 
 std::size_t tls_connection::open(std::span<std::byte const>& bytes, std::span<std::byte> room) {
   socket_ = -1;
+  // OpenSSL takes no more than it needs: without new bytes there is what is left of a record, or nothing.
+  if (bytes.empty() && ::SSL_pending(ssl_.get()) == 0) return 0;
   ::ERR_clear_error();
   sealed_in_ = bytes;
   std::size_t count = 0;
