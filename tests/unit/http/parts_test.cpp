@@ -99,16 +99,16 @@ TEST_CASE("a key allows what its line says") {
   folder const in;
   key_file keys(
       written(in, "# who\n\n0123456789abcdef alice call:shout metrics\n0123456789abcdeg bob call:*\n"));
-  auto const alice = keys.find("0123456789abcdef", now);
-  REQUIRE(alice != nullptr);
-  CHECK(alice->name == "alice");
-  CHECK(alice->may_call("shout"));
-  CHECK_FALSE(alice->may_call("whisper"));
-  CHECK(alice->may_measure());
-  auto const bob = keys.find("0123456789abcdeg", now);
-  REQUIRE(bob != nullptr);
-  CHECK(bob->may_call("whisper"));
-  CHECK_FALSE(bob->may_measure());
+  auto const her = keys.find("0123456789abcdef", now);
+  REQUIRE(her != nullptr);
+  CHECK(her->name == "alice");
+  CHECK(her->may_call("shout"));
+  CHECK_FALSE(her->may_call("whisper"));
+  CHECK(her->may_measure());
+  auto const him = keys.find("0123456789abcdeg", now);
+  REQUIRE(him != nullptr);
+  CHECK(him->may_call("whisper"));
+  CHECK_FALSE(him->may_measure());
 }
 
 TEST_CASE("a file of keys that others can read, or that is none, is refused in words") {
