@@ -53,8 +53,15 @@ call_handle call_table::begin(yonder::detail::engine_ref const& where, detail::e
                               time_point now) {
   auto one = std::make_shared<one_call>(
       one_call{.endpoint = &endpoint, .call = {}, .owner = std::move(owner), .begun = now, .table = this});
-  one->call = yonder::detail::submit_held(where, *endpoint.task, settings, std::move(call), &told, one.get());
+  // In the table first: once it is submitted its end is told to this very object.
   running_.emplace(one.get(), one);
+  try {
+    one->call =
+        yonder::detail::submit_held(where, *endpoint.task, settings, std::move(call), &told, one.get());
+  } catch (...) {
+    running_.erase(one.get());
+    throw;
+  }
   return one;
 }
 
