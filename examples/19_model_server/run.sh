@@ -8,7 +8,7 @@ source "${BASH_SOURCE[0]%/*}/../serve.sh"
 ask() { curl -sS --no-buffer "$address$1" -H "Authorization: Bearer $key" -H 'Content-Type: application/json' -d "$2"; }
 
 ask /v1/embeddings '{"model": "sentiment-tiny", "input": ["good job", "bad job"]}' | grep -o '"usage":{.*}'
-ask /predict '{"inputs": "good job"}' | grep -o '"label":"[A-Z]*"' | head -1
+ask /predict '{"inputs": "good job"}' | grep -o '"label":"[A-Z]*"' | sed -n 1p
 ask /v1/tasks/read_aloud '{"text": "I love it. I want my money back."}'
 "$1" --yonder-compare classify '{"text": "good job"}' --calls 20 --at 1,8 --with "${BASH_SOURCE[0]%/*}/../../models/sentiment-tiny" | sed -n '2,3s/  .*//p'
 

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=examples/serve.sh
 source "${BASH_SOURCE[0]%/*}/../serve.sh"
 
-curl -sS "$address/" | grep -o '<input[^>]*type="password"' | head -c 6
+curl -sS "$address/" | grep -o '<input[^>]*type="password"' | cut -c 1-6 | sed -n 1p
 echo
 curl -sS -c "$folder/cookies" -o "$folder/nothing" --data-urlencode "key=$key" "$address/v1/session"
 curl -sS -b "$folder/cookies" "$address/" | grep -o "Try a task"

@@ -129,7 +129,7 @@ sed '1a echo \$((\$(date +%s%N) / 1000)) >"$folder/begun"' | "$(command -v sbatc
 NOTES
   chmod +x "$folder/bin/sbatch"
   for ((i = 0; i < 2 * rounds; ++i)); do
-    read -r answer _ < <(PATH=$folder/bin:$PATH cycles 1 YONDER_LAUNCH="$folder/slurm.toml" | head -n 1)
+    read -r answer _ < <(PATH=$folder/bin:$PATH cycles 1 YONDER_LAUNCH="$folder/slurm.toml" | sed -n 1p)
     begun=$(<"$folder/begun")
     echo $((answer - (begun - $(<"$folder/submitted")))) >>"$folder/beyond"
   done

@@ -37,7 +37,7 @@ check_link() { # <document> <target>
   if [ -z "$file" ]; then file=$document; else file=$(dirname "$document")/$file; fi
   if [ ! -e "$file" ]; then
     report "$document" "$target" "no such file"
-  elif [ -n "$anchor" ] && ! anchors "$file" | grep -qxF -- "$anchor"; then
+  elif [ -n "$anchor" ] && ! anchors "$file" | grep -xF -- "$anchor" >/dev/null; then
     report "$document" "$target" "no such heading"
   fi
 }

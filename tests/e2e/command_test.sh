@@ -57,7 +57,7 @@ grep -q "'~/keys' begins with '~'" "$folder/err" || fail "a folder that no shell
 grep -q "'bogus'" "$folder/err" || fail "an unknown verb of journal is not named: $(cat "$folder/err")"
 [ "$(code "$yonder" journal check)" = 2 ] || fail "without a folder check ends with $(code "$yonder" journal check)"
 for below in check backup compact export; do
-  "$yonder" journal --help | grep -q "^  $below " || fail "journal --help lacks $below"
+  "$yonder" journal --help | grep "^  $below " >/dev/null || fail "journal --help lacks $below"
 done
 "$yonder" doctor --json >"$folder/out" || [ $? = 1 ] || fail "doctor --json ends with $?"
 grep -qE '^\{"gpu": (true|false), "answer": "[^"]+.*", "facts": \[.*\]\}$' "$folder/out" || fail "doctor --json: $(cat "$folder/out")"
@@ -75,7 +75,7 @@ for wrong in "ps --hub nonsense" "cancel 1 --hub tcp://hub" "hub --bind nonsense
   # shellcheck disable=SC2086  # words
   [ "$(code timeout 20 "$yonder" $wrong)" = 2 ] || fail "yonder $wrong ends with $(code timeout 20 "$yonder" $wrong)"
 done
-if "$yonder" doctor --help | grep -q -- --cache; then
+if "$yonder" doctor --help | grep -- --cache >/dev/null; then
   # shellcheck disable=SC2088  # as bash leaves it in --cache=~/x
   for wrong in "" near\ --cache='~/x' near\ --hub=ipc:///x/y near\ --program=/etc/passwd near\ --program=/no/such/app; do
     read -ra words <<<"$wrong"

@@ -74,7 +74,7 @@ commands = [json.loads(line.split(":", 1)[1]) for line in open(sys.argv[1]) if l
 sys.stdout.write("".join((sys.argv[3] if word == "/program" else word) + "\0" for word in commands[int(sys.argv[2])]))
 WORDS
 }
-if "$yonder" launch --help | grep -q -- --print && command -v curl >/dev/null; then
+if "$yonder" launch --help | grep -- --print >/dev/null && command -v curl >/dev/null; then
   manifests fetched --worker /bin/echo one --from "file://$folder/app.tar" --pack "$folder/app.tar" --fetcher curlimages/curl:8.11.1 >"$folder/fetched.yaml"
   has "$folder/fetched.yaml" 'image: "curlimages/curl:8.11.1"'
   mapfile -d '' -t fetch < <(words "$folder/fetched.yaml" 1)

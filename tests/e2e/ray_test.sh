@@ -27,7 +27,7 @@ stop() {
   # What this cluster has started, and nothing of another one: all of it has its folder in its command line.
   local process
   for process in /proc/[0-9]*; do
-    if { tr '\0' ' ' <"$process/cmdline" | grep -qF "$temporary"; } 2>/dev/null; then kill -KILL "${process#/proc/}" 2>/dev/null || true; fi
+    if { tr '\0' ' ' <"$process/cmdline" | grep -F "$temporary" >/dev/null; } 2>/dev/null; then kill -KILL "${process#/proc/}" 2>/dev/null || true; fi
   done
   rm -rf "$temporary"
 }

@@ -63,7 +63,7 @@ said=$(as_nobody "$place/program" --yonder-worker tcp://127.0.0.1:9)
 [[ $said == *"$more"* ]] || { echo "FAILED: the flag with more rights: $said"; failures=$((failures + 1)); }
 chmod u-s "$place/program"
 
-loader=$(ldd "$place/program" | grep -o '/[^ ]*/ld-[^ ]*' | head -n 1)
+loader=$(ldd "$place/program" | grep -o '/[^ ]*/ld-[^ ]*' | sed -n 1p)
 while umount -l /proc 2>/dev/null; do :; done  # ours, and the one below it
 cd "$place"
 check 'without /proc' "$(./program 2>&1)" 42

@@ -30,7 +30,7 @@ hub() {
   touch "$folder/ran"
   YONDER_KEYS=$folder/keys YONDER_LAUNCH=$folder/launch.toml timeout 400 "$program" "$1" "$2" "$folder/ran" "${@:3}" >"$folder/said" 2>&1
 }
-pool_waits() { "$yonder" ps --hub "ipc://$folder/door/hub" 2>/dev/null | grep -q -e "$1"; }
+pool_waits() { "$yonder" ps --hub "ipc://$folder/door/hub" 2>/dev/null | grep -e "$1" >/dev/null; }
 says() { grep -q -e "$1" "$folder/said"; }
 distinct() { [[ $(cut -d' ' -f"$1" "$folder/ran" | sort -u | wc -l) -ge $2 ]]; } # FIELD COUNT
 ran() { [[ $(wc -l <"$folder/ran") -ge $1 ]]; }
@@ -92,7 +92,7 @@ if [[ $tier == quick ]]; then
   job=$!
   waits_for 'the pool to be said to wait' pool_waits 'is held, for which .extra. may have asked: scontrol release [0-9]*$'
   waits_for 'the call to be told of' says 'is held, for which .extra. may have asked: scontrol release [0-9]*$'
-  scontrol release "$(sed -n 's/.*scontrol release \([0-9]*\)$/\1/p' "$folder/said" | head -n 1)"
+  scontrol release "$(sed -n 's/.*scontrol release \([0-9]*\)$/\1/p' "$folder/said" | sed -n 1p)"
   check 'one that is released runs' wait "$job"
   check 'and answers' says '^1 answered$'
   waits_for 'the queue to be empty' queue_is_empty
