@@ -257,21 +257,35 @@ YONDER_FUNCTION structure compare_structures(structure_record const& zeros, stru
     throw_unstable(zeros.class_at(static_cast<std::size_t>(differ.first - text.begin())),
                    "reads different things for different values");
   }
-  return {text, hash_of(text)};
+  return {text, hash_of(text), nullptr};
 }
 
 YONDER_FUNCTION structure const& find_structure(void (*visit)(structure_reader&)) {
+  bool always = true;
   auto const record = [&](bool ones) {
     structure_reader ar(ones);
     try {
       visit(ar);
       ar.serializeDeferments();
+    } catch (std::bad_alloc const&) {
+      always = false;
+      rethrow_unstable(ar.record());
     } catch (...) {
       rethrow_unstable(ar.record());
     }
     return ar.record();
   };
-  return *new structure(compare_structures(record(false), record(true)));
+  try {
+    return *new structure(compare_structures(record(false), record(true)));
+  } catch (codec_error const& error) {
+    if (!always) throw;
+    return *new structure{{}, 0, std::make_unique<codec_error const>(error)};
+  }
+}
+
+YONDER_FUNCTION structure const& checked(structure const& found) {
+  if (found.unstable) throw codec_error(*found.unstable);
+  return found;
 }
 
 YONDER_FUNCTION void rethrow_unstable(structure_record const& record) {

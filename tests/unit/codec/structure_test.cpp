@@ -56,6 +56,20 @@ struct throws {
   }
 };
 
+// Throws at the first of its loads alone.
+template <class Thrown>
+struct throws_once {
+  static inline int loads = 0;
+
+  template <class Archive>
+  void serialize(Archive& ar) {
+    if (++loads == 1) throw Thrown();
+    ar(number);
+  }
+
+  int number = 0;
+};
+
 template <class... T>
 void check_structure(std::string_view text, std::uint64_t hash) {
   CHECK(structure_text<T...>() == text);
@@ -166,6 +180,14 @@ TEST_CASE("a type that throws for zeros or ones is refused, by its own name, wit
 TEST_CASE("whatever a type throws for zeros or ones, the error is the same") {
   check_unstable<throws<std::bad_alloc>>("schema<");
   check_unstable<throws<int>>("not derived from std::exception");
+}
+
+TEST_CASE("that a type has no structure is found once; that memory was short, each time anew") {
+  check_unstable<throws_once<int>>("not derived from std::exception");
+  check_unstable<throws_once<int>>("not derived from std::exception");
+  CHECK(throws_once<int>::loads == 1);
+  check_unstable<throws_once<std::bad_alloc>>("std::bad_alloc");
+  CHECK_FALSE(structure_text<throws_once<std::bad_alloc>>().empty());
 }
 
 TEST_CASE("several threads find one structure") {
