@@ -63,7 +63,8 @@ void hold_while_forking(std::mutex& mutex) {
 void close_in_forks(int fd) {
   watch_forks();
   std::lock_guard const lock(state_mutex);
-  closed_in_forks().push_back(fd);
+  auto& all = closed_in_forks();
+  if (std::find(all.begin(), all.end(), fd) == all.end()) all.push_back(fd);
 }
 
 void close_in_no_fork(int fd) noexcept {

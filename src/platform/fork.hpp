@@ -26,8 +26,8 @@ class process_mark {
 // are taken in the order of these calls.
 void hold_while_forking(std::mutex& mutex);
 
-// A fork of this process closes `fd` at once, until close_in_no_fork(fd): a descriptor by which others notice
-// that this process has ended, however long its forks live.
+// A fork of this process closes `fd` at once, until close_in_no_fork(fd), however often it was asked to: a
+// descriptor by which others notice that this process has ended, however long its forks live.
 YONDER_API void close_in_forks(int fd);
 YONDER_API void close_in_no_fork(int fd) noexcept;
 

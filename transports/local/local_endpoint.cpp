@@ -81,12 +81,11 @@ peer_id local_endpoint::add(platform::unique_fd socket, std::unique_ptr<channel>
 }
 
 peer_id local_endpoint::add_connection(platform::unique_fd socket, std::unique_ptr<stream_cipher> cipher) {
-  if (cipher && !opened_) opened_.reset(new std::byte[opened_size]);
-  if (!cipher)
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &socket_buffer_size, sizeof socket_buffer_size);
   auto const fd = socket.get();
   platform::close_in_forks(fd);
   try {
+    if (cipher && !opened_) opened_.reset(new std::byte[opened_size]);
+    if (!cipher) ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &socket_buffer_size, sizeof socket_buffer_size);
     auto& added = enter(std::move(socket), nullptr, std::move(cipher));
     added.by_address = true;
     mark_readable(added);  // the cipher may hold something already
@@ -268,7 +267,8 @@ bool local_endpoint::deliver(peer& from, std::vector<event>& events) {
   } else if (over && from.parser.inside_frame()) {
     lose(from, "the connection ended in the middle of a frame", events);
   } else if (over) {
-    lose(from, bytes.error == 0 ? "" : words(bytes.error), events);
+    auto const error = bytes.error == 0 ? from.send_error : bytes.error;
+    lose(from, error == 0 ? "" : words(error), events);
   } else {
     from.found.reset();
     found_ = nobody;
@@ -437,7 +437,7 @@ void local_endpoint::write(peer& to) {
     message.msg_iovlen = to.unsent.describe(parts);
     auto const count =
         platform::retry([&] { return ::sendmsg(to.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
-    if (count < 0 && !is_passing(errno)) return go_deaf(to);
+    if (count < 0 && !is_passing(errno)) return go_deaf(to, errno);
     if (count <= 0) return block(to, true);
     to.unsent.consume(static_cast<std::size_t>(count));
   }
@@ -452,7 +452,7 @@ void local_endpoint::write_sealed(peer& to) {
       return ::send(to.socket.get(), to.sealed.data() + to.sealed_sent, to.sealed.size() - to.sealed_sent,
                     MSG_DONTWAIT | MSG_NOSIGNAL);
     });
-    if (count < 0 && !is_passing(errno)) return go_deaf(to);
+    if (count < 0 && !is_passing(errno)) return go_deaf(to, errno);
     if (count <= 0) return block(to, true);
     to.sealed_sent += static_cast<std::size_t>(count);
   }
@@ -488,9 +488,11 @@ void local_endpoint::block(peer& to, bool on) {
   to.blocked = on;
 }
 
-// What the other end has sent before it went can still be received.
-void local_endpoint::go_deaf(peer& to) {
+// What the other end has sent before it went can still be received. `error`: the system's, which it tells
+// once; that the other end has closed is no news.
+void local_endpoint::go_deaf(peer& to, int error) {
   to.deaf = true;
+  if (error != EPIPE && error != ECONNRESET) to.send_error = error;
   to.unsent.clear();
   to.sealed.clear();
   to.sealed_sent = 0;

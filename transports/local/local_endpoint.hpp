@@ -116,6 +116,7 @@ class YONDER_API local_endpoint final : public endpoint {
     bool collected = false;           // listed in collected_
     bool blocked = false;             // the poller, or the other side, tells when it can be written
     bool deaf = false;                // nothing can be sent any more
+    int send_error = 0;               // why, where it was a failure
     std::int64_t wait_limit_ms = -1;  // of a read that sleeps; -1: none was set
     bool ended = false;               // the other side of a memory has gone
     bool awake = false;               // listed in awake_
@@ -149,7 +150,7 @@ class YONDER_API local_endpoint final : public endpoint {
   bool over_limit(peer const& to, std::size_t size) const;
   void write(peer& to);
   void block(peer& to, bool on);
-  void go_deaf(peer& to);
+  void go_deaf(peer& to, int error = 0);
   void set_wait_limit(peer& from, std::int64_t timeout_ns);
   void hear_bell(peer& from) noexcept;
   void look_at_socket(peer& from);

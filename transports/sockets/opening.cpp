@@ -10,16 +10,18 @@
 #include <cerrno>
 #include <utility>
 
+#include "src/platform/fork.hpp"
 #include "src/platform/system_call.hpp"
 
 namespace yonder::transport {
 
 namespace {
 
-// A connection of which nothing is acknowledged, or taken, for so long is given up and made anew: as long as
-// the protocol waits for one that is silent. It must not be less, as whoever reads slowly is no other to TCP.
-// A machine that is dead is noticed within about a minute where nothing is said.
-constexpr int unacknowledged_ms = 10'000;
+// A connection of which nothing is acknowledged, or taken, for so long is given up and made anew. A peer that
+// reads nothing meanwhile, because it is stopped or swapped out, is no other to TCP than a dead one: it is
+// for the protocol, which waits for 10 s, to say that a session is over, and this is longer. A machine that
+// is dead is noticed within about a minute where nothing is said.
+constexpr int unacknowledged_ms = 30'000;
 constexpr int keepalive_idle_s = 30;
 constexpr int keepalive_interval_s = 10;
 constexpr int keepalive_count = 3;
@@ -50,7 +52,13 @@ opening::opening(platform::unique_fd socket, std::unique_ptr<tls_connection> sec
     : socket_(std::move(socket)),
       secured_(std::move(secured)),
       made_(!connects),
-      secured_done_(secured_ == nullptr) {}
+      secured_done_(secured_ == nullptr) {
+  platform::close_in_forks(socket_.get());
+}
+
+opening::~opening() {
+  if (socket_) platform::close_in_no_fork(socket_.get());
+}
 
 void opening::say(std::span<std::byte const> bytes) {
   to_say_.insert(to_say_.end(), bytes.begin(), bytes.end());

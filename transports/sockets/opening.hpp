@@ -18,14 +18,15 @@
 namespace yonder::transport {
 
 // A connection before its first frame: it is made, secured where it crosses a network, and says and hears as
-// many bytes as it is told to. Nothing blocks; whoever drives it waits for its descriptor.
+// many bytes as it is told to. Nothing blocks; whoever drives it waits for its descriptor. No fork of this
+// process keeps it.
 class opening {
  public:
   // `secured`: null over a unix socket.
   opening(platform::unique_fd socket, std::unique_ptr<tls_connection> secured, bool connects);
   opening(opening&&) noexcept = default;
-  opening& operator=(opening&&) noexcept = default;
-  ~opening() = default;
+  opening& operator=(opening&&) = delete;
+  ~opening();
 
   enum class result : std::uint8_t { done, waits, failed };
   // As far as it gets. `done`: all that was to be said is said, and what was to be heard is heard().
@@ -44,7 +45,7 @@ class opening {
   tls_connection const* secured() const noexcept { return secured_.get(); }
   bool is_secured() const noexcept { return secured_done_; }
 
-  // What is left once it is done.
+  // What is left once it is done. No fork keeps it yet: platform::close_in_no_fork() is for who takes it.
   platform::unique_fd take_socket() noexcept { return std::move(socket_); }
   std::unique_ptr<stream_cipher> take_cipher() noexcept { return std::move(secured_); }
 

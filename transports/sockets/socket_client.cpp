@@ -15,6 +15,7 @@
 #include "transports/events.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/sockets/dial.hpp"
+#include "transports/sockets/pauses.hpp"
 #include "transports/zmq/enrolment.hpp"
 #include "transports/zmq/private_folder.hpp"
 
@@ -27,8 +28,6 @@ using std::chrono::milliseconds;
 enum token : std::uint64_t { opening_token, clock_token };
 
 constexpr milliseconds no_pause{0};
-constexpr milliseconds first_pause{50};
-constexpr milliseconds longest_pause{500};
 
 // For a connection to be made, and then for its handshake. With several addresses to try, none is waited for
 // as long as one alone is: some service that says nothing may listen at the first.
@@ -133,9 +132,8 @@ void socket_client::note_end(std::vector<event>& events) {
 
 void socket_client::connect_after_pause(std::vector<event>& events) {
   abandon();
-  auto const doublings = std::min(failures_++, 8);
-  auto const pause =
-      doublings == 0 ? no_pause : std::min(first_pause * (1 << (doublings - 1)), longest_pause);
+  auto const pause = pause_before_connecting(failures_, session_);
+  failures_ = std::min(failures_ + 1, 1'000);
   if (pause == no_pause) return start(events);
   pauses_ = true;
   set_clock(pause);
@@ -214,8 +212,8 @@ void socket_client::go_on(std::vector<event>& events) {
   bool const was_made = opening_->is_made();
   auto const how = opening_->go_on();
   if (!was_made && opening_->is_made()) {
-    auto const user = settings_ ? std::nullopt : user_of(opening_->descriptor());
-    if (user && user->user != ::geteuid()) return refused(events);
+    auto const user = user_of(opening_->descriptor());
+    if (!settings_ && (!user || user->user != ::geteuid())) return refused(events);
     set_clock(candidates_.size() > 1 ? handshake_time_of_several : handshake_time);
   }
   switch (how) {
@@ -235,11 +233,11 @@ void socket_client::succeeded(std::vector<event>& events) {
     return next_candidate(events);
   }
   if (said.what == greeting::kind::refusal) return refused(events);
+  set_clock(no_pause);
   poller_.remove(opening_->descriptor());
   auto socket = opening_->take_socket();
   auto cipher = opening_->take_cipher();
   opening_.reset();
-  set_clock(no_pause);
   trouble_.clear();
   try {
     peer_ = streams_.add_connection(std::move(socket), std::move(cipher));
@@ -255,7 +253,6 @@ void socket_client::failed(std::vector<event>& events) {
     if (auto const error = opening_->error(); !is_silence(error))
       tell_trouble("cannot be connected to: " + words(error), events);
   } else if (secured != nullptr && !opening_->is_secured()) {
-    if (secured->what_failed() == tls_connection::trouble::unknown_key) return refused(events);
     tell_trouble(trouble_of_handshake(), events);
   } else {
     tell_trouble("who listens there ends the connection before it greets: it ends, or is another program",
@@ -275,7 +272,8 @@ std::string socket_client::trouble_of_handshake() const {
   }
 }
 
-// The one answer that is final: trying again would be refused again.
+// The one answer that is final: trying again would be refused again. Over TLS it is proved to be the hub's:
+// no alert of TLS ends us, which whoever binds the hub's port while it is away can send.
 void socket_client::refused(std::vector<event>& events) {
   auto const* const reason = settings_ ? "our key is not known there, or has been revoked; its operator "
                                          "lets it in: `yonder keys issue`, or the "

@@ -20,8 +20,9 @@ namespace yonder::transport {
 
 // Connects to a socket_server, and again whenever the connection ends or could not be made: address by
 // address of what a name stands for, which is looked up anew each time; after a pause that doubles, unless
-// the hub has said something over the connection that ended. Only a hub that answers that it does not let us
-// in ends this. Each connection is a peer, which is `connected` once the hub has welcomed it.
+// the hub has said something over the connection that ended. Only a hub that has proved itself and answers
+// that it does not let us in ends this. Each connection is a peer, which is `connected` once the hub has
+// welcomed it.
 class socket_client final : public endpoint {
  public:
   // Throws setup_error: no address, tls without keys, a folder or a file open to others.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/sockets/socket_server.hpp"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -31,7 +32,23 @@ constexpr std::uint64_t first_arrival = std::uint64_t{1} << 32;
 constexpr time_t look_every_s = 1;
 constexpr std::int64_t time_to_greet_ns = 10'000'000'000;
 constexpr std::size_t most_arrivals = 512;
-constexpr int most_at_once = 64;
+constexpr std::size_t least_arrivals = 8;
+
+// In a turn, so that peers are served between: connections that are taken (some 20 µs each), and steps of
+// those that are being opened (a handshake's first takes some 300 µs).
+constexpr int most_taken = 16;
+constexpr int most_steps = 8;
+
+// That go at once where there is no descriptor, so that there are some for the program's other needs, too.
+constexpr int sent_away_together = 4;
+
+// No more than a quarter of the descriptors that this process may have.
+std::size_t arrivals_that_fit() noexcept {
+  rlimit most{};
+  if (::getrlimit(RLIMIT_NOFILE, &most) != 0) return least_arrivals;
+  return std::clamp(static_cast<std::size_t>(std::min<rlim_t>(most.rlim_cur / 4, most_arrivals)),
+                    least_arrivals, most_arrivals);
+}
 
 [[noreturn]] void refuse_address(std::string const& address, std::string const& why) {
   throw setup_error(errc::bad_configuration, address + ": " + why);
@@ -104,7 +121,7 @@ void socket_server::stop_listening() noexcept {
 
 void socket_server::listen(binding& at) {
   if (auto const* const ipc = std::get_if<ipc_address>(&at.where)) {
-    socket_file::prepare(ipc->path, text_of(at.where));
+    auto const held = socket_file::prepare(ipc->path, text_of(at.where));
     ::unlink(ipc->path.c_str());  // of a process that has ended
     at.socket = listen_at(ipc->path);
     if (at.socket) at.file.emplace(ipc->path);
@@ -156,19 +173,28 @@ void socket_server::withdraw_worker_key(std::string const& own_public) {
 // --- what the poller says
 
 void socket_server::on_ready(std::uint64_t token, bool, bool) {
-  if (token != tick_token) return ready_.push_back(token);
+  if (token != tick_token) return make_ready(token);
   std::uint64_t rings = 0;
   must_look_ = ::read(clock_.get(), &rings, sizeof rings) > 0 || must_look_;
+}
+
+// Once each: the poller tells again of what has not been served yet.
+void socket_server::make_ready(std::uint64_t token) {
+  auto const arrived = token < first_arrival ? arrivals_.end() : arrivals_.find(token - first_arrival);
+  if (token >= first_arrival && arrived == arrivals_.end()) return;
+  auto& listed = token < first_arrival ? bindings_[token - first_binding].listed : arrived->second.listed;
+  if (listed) return;
+  ready_.push_back(token);
+  listed = true;
 }
 
 bool socket_server::poll_once() {
   if (!pending()) {
     if (is_ready(clock_.get(), false)) on_ready(tick_token, true, false);
     for (std::size_t i = 0; i < bindings_.size(); ++i)
-      if (!bindings_[i].rests && is_ready(bindings_[i].socket.get(), false))
-        ready_.push_back(first_binding + i);
+      if (!bindings_[i].rests && is_ready(bindings_[i].socket.get(), false)) make_ready(first_binding + i);
     for (auto const& [number, one] : arrivals_)
-      if (is_ready(one.way.descriptor(), one.waits_to_write)) ready_.push_back(first_arrival + number);
+      if (is_ready(one.way.descriptor(), one.waits_to_write)) make_ready(first_arrival + number);
   }
   return pending() || streams_.poll_once();
 }
@@ -186,17 +212,21 @@ void socket_server::receive(std::vector<event>& events, std::size_t most) {
   complete(events, begin);
 }
 
-// What is not served because of a throw is told again.
+// The rest waits for the next turn. What is not served because of a throw is told again.
 void socket_server::serve_ready(std::vector<event>& events) {
-  serving_.swap(ready_);
-  ready_.clear();
-  for (auto const token : serving_) {
-    if (token >= first_arrival)
-      go_on(token - first_arrival, events);
-    else
-      accept_from(bindings_[token - first_binding]);
+  for (int steps = 0; steps < most_steps && !ready_.empty();) {
+    auto const token = ready_.front();
+    ready_.pop_front();
+    if (token < first_arrival) {
+      auto& at = bindings_[token - first_binding];
+      at.listed = false;
+      accept_from(at);
+    } else if (auto const found = arrivals_.find(token - first_arrival); found != arrivals_.end()) {
+      ++steps;
+      found->second.listed = false;
+      go_on(found->first, events);
+    }
   }
-  serving_.clear();
 }
 
 void socket_server::tick(bool on) {
@@ -220,7 +250,7 @@ void socket_server::look_around(std::vector<event>& events) {
 // --- connections that arrive
 
 void socket_server::accept_from(binding& at) {
-  for (int i = 0; i < most_at_once; ++i) {
+  for (int i = 0; i < most_taken; ++i) {
     platform::unique_fd socket(platform::retry(
         [&] { return ::accept4(at.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); }));
     if (socket) {
@@ -228,6 +258,7 @@ void socket_server::accept_from(binding& at) {
       continue;
     }
     if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return;
+    if (make_room()) continue;
     poller_.remove(at.socket.get());  // it would be told again at once
     at.rests = true;
     return tick(true);
@@ -240,7 +271,7 @@ void socket_server::arrive(binding const& at, platform::unique_fd socket) {
   std::unique_ptr<tls_connection> secured;
   if (is_tls(at.where)) {
     prepare_network_socket(fd);
-    secured = std::make_unique<tls_connection>(*settings_, fd, allowed_, secret_, own_);
+    secured = std::make_unique<tls_connection>(*settings_, fd, secret_, own_);
   } else {
     auto const who = user_of(fd);
     if (!who || who->user != ::geteuid()) {
@@ -250,13 +281,15 @@ void socket_server::arrive(binding const& at, platform::unique_fd socket) {
     }
     identity = admission::identity_of_process(who->process);
   }
-  if (arrivals_.size() >= most_arrivals) send_away(arrivals_.begin()->first);
+  if (arrivals_.size() >= arrivals_that_fit()) send_one_away();
   auto const number = ++arrived_;
   auto const [placed, is_new] =
       arrivals_.try_emplace(number, arrival{.way = opening(std::move(socket), std::move(secured), false),
                                             .until = platform::now() + time_to_greet_ns,
                                             .identity = std::move(identity)});
-  placed->second.way.hear(greeting::size);
+  auto& one = placed->second;
+  one.way.hear(greeting::size);
+  if (!is_tls(at.where)) one.shown = arrival::standing::proved;
   try {
     poller_.add(fd, *this, first_arrival + number);
     tick(true);
@@ -264,6 +297,30 @@ void socket_server::arrive(binding const& at, platform::unique_fd socket) {
     send_away(number);
     throw;
   }
+}
+
+// False: nobody was left to go.
+bool socket_server::make_room() {
+  bool const has_some = !arrivals_.empty();
+  for (int i = 0; i < sent_away_together && !arrivals_.empty(); ++i) send_one_away();
+  return has_some;
+}
+
+// Connections that say nothing, or come with any key, are had for nothing: they go before those by whom a key
+// of the list is shown. The oldest of each first.
+void socket_server::send_one_away() {
+  auto const least = std::min_element(
+      arrivals_.begin(), arrivals_.end(),
+      [](auto const& one, auto const& other) { return one.second.shown < other.second.shown; });
+  if (least != arrivals_.end()) send_away(least->first);
+}
+
+void socket_server::note_standing(arrival& one) {
+  using standing = arrival::standing;
+  auto const* const secured = one.way.secured();
+  if (secured == nullptr || !secured->has_shown_key()) return;
+  auto const shown = one.way.is_secured() ? standing::proved : standing::named;
+  if (shown > one.shown && allowed_.rights_of(admission::identity_of(secured->client()))) one.shown = shown;
 }
 
 void socket_server::send_away(std::uint64_t number) {
@@ -285,6 +342,7 @@ void socket_server::go_on(std::uint64_t number, std::vector<event>& events) {
     if (one.at == arrival::stage::is_welcomed) return take_in(number, events);
     if (!answer(one)) return send_away(number);
   }
+  note_standing(one);
   if (one.way.wants_write() == one.waits_to_write) return;
   one.waits_to_write = !one.waits_to_write;
   poller_.want_write(one.way.descriptor(), *this, first_arrival + number, one.waits_to_write);
@@ -299,7 +357,7 @@ bool socket_server::answer(arrival& one) {
   if (!greeting::read(one.way.heard(), one.said)) return false;
   if (auto const* const secured = one.way.secured()) {
     one.identity = admission::identity_of(secured->client());
-    if (!allowed_.rights_of(one.identity)) {  // since the handshake
+    if (!allowed_.rights_of(one.identity)) {
       refuse(one);
       return true;
     }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,9 +32,10 @@ namespace yonder::transport {
 // are dropped; one whose rights have changed is disconnected, and may come again. A key that was issued and
 // is withdrawn lets nobody in from then on; who is connected with it has a second for its last words.
 //
-// Whoever has not greeted within ten seconds is sent away, and earlier where many have not: the oldest of
-// them makes room for the next. Where the process has no descriptor left for a connection that waits, it
-// stops listening for a second.
+// Whoever has not greeted within ten seconds is sent away, and earlier where many have not, or where the
+// process has no descriptor left for a connection that waits: of those who have shown least of a key that the
+// list has, the oldest makes room for the next. Where nobody is left to go it stops listening for a second.
+// Between peers and whoever arrives it divides its time: a few steps of handshakes in a turn.
 class socket_server final : public listener {
  public:
   // Throws setup_error: an address that cannot be bound, tls without keys, a folder or a file open to others.
@@ -69,18 +71,23 @@ class socket_server final : public listener {
     address where;  // with the port that the system chose
     platform::unique_fd socket;
     std::optional<socket_file> file;
-    bool rests = false;  // there was no descriptor for a connection
+    bool rests = false;   // there was no descriptor for a connection
+    bool listed = false;  // in ready_
   };
 
   // A connection that is no peer yet.
   struct arrival {
     enum class stage : std::uint8_t { greets, enrols, is_welcomed, leaves };
+    // Of a key that may come in, or a process of this user: `named` may be what somebody has recorded.
+    enum class standing : std::uint8_t { unknown, named, proved };
     opening way;
     std::int64_t until;
     std::string identity{};  // over TLS once that is there
     stage at = stage::greets;
     greeting said{};
     bool waits_to_write = false;
+    standing shown = standing::unknown;
+    bool listed = false;  // in ready_
   };
 
   struct known_peer {
@@ -93,10 +100,14 @@ class socket_server final : public listener {
   bool pending() const noexcept { return must_look_ || !ready_.empty() || streams_.pending(); }
   void listen(binding& at);
   void stop_listening() noexcept;
+  void make_ready(std::uint64_t token);
   void serve_ready(std::vector<event>& events);
   void accept_from(binding& at);
   void arrive(binding const& at, platform::unique_fd socket);
   void go_on(std::uint64_t number, std::vector<event>& events);
+  void note_standing(arrival& one);
+  bool make_room();
+  void send_one_away();
   bool answer(arrival& one);
   void greet(arrival& one);
   void enrol(arrival& one);
@@ -125,7 +136,7 @@ class socket_server final : public listener {
 
   std::map<std::uint64_t, arrival> arrivals_;  // by number, the oldest first
   std::uint64_t arrived_ = 0;
-  std::vector<std::uint64_t> ready_, serving_;  // tokens of what can go on
+  std::deque<std::uint64_t> ready_;  // tokens of what can go on
   std::unordered_map<peer_id, known_peer> peers_;
   std::unordered_map<std::string, peer_id> sessions_;  // of those that have proved who they are
   std::size_t revoked_ = 0;                            // of peers_

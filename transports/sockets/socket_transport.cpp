@@ -57,9 +57,6 @@ std::optional<enrolment> ask_at(std::string const& literal, std::uint16_t port, 
   for (;;) {
     auto const how = way.go_on();
     if (how == opening::result::waits && waits(way, until)) continue;
-    bool const is_unknown = how == opening::result::failed && way.is_made() && !way.is_secured() &&
-                            way.secured()->what_failed() == tls_connection::trouble::unknown_key;
-    if (is_unknown) return enrolment::refused;
     if (how != opening::result::done) return std::nullopt;
     greeting said;
     auto const heard = way.heard();

@@ -27,11 +27,20 @@ constexpr std::size_t record_overhead = 64;
 // After so many records another key seals them: AES-GCM is good for some 2^24 (RFC 8446, 5.5).
 constexpr std::uint64_t records_per_key = std::uint64_t{1} << 17;
 
+// Of all that comes before the greeting of the other end has been heard. Ours say less than 1 KiB.
+constexpr std::size_t most_early_bytes = 4096;
+
+// Records without data that are taken; one more for each so many with data. Ours send one after 2^17.
+constexpr int most_without_data = 32;
+constexpr std::uint32_t data_for_one_without = 4096;
+
 constexpr std::array<unsigned char, 2> suite{0x13, 0x01};  // TLS_AES_128_GCM_SHA256, as of the list below
 
+// Takes all errors from OpenSSL's queue, which the program that we are part of reads, too.
 std::string last_error() {
   std::array<char, 256> text{};
   ::ERR_error_string_n(::ERR_peek_last_error(), text.data(), text.size());
+  ::ERR_clear_error();
   return text.data();
 }
 
@@ -46,7 +55,6 @@ tls_connection::trouble trouble_of(unsigned long error) {
   using trouble = tls_connection::trouble;
   if (ERR_GET_LIB(error) != ERR_LIB_SSL) return trouble::broken;
   switch (ERR_GET_REASON(error)) {
-    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE: return trouble::unknown_key;
     case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
     case SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER:
     case SSL_R_SSLV3_ALERT_BAD_RECORD_MAC:
@@ -60,6 +68,26 @@ tls_connection::trouble trouble_of(unsigned long error) {
   }
 }
 
+// What a stranger may put into his first message beside what ours have there would take the hub's time (an
+// identity is two multiplications) or its memory, and a second message would follow.
+int look_at_hello(SSL* ssl, int* alert, void*) {
+  constexpr std::size_t one_key = 2 + 2 + 2 + 32;
+  constexpr std::size_t one_identity = 2 + 2 + tls_identity::size + 4 + 2 + 1 + 32;
+  constexpr std::array<unsigned char, 2> group{0x00, 0x1d};  // X25519
+  auto const said = [&](unsigned type) {
+    unsigned char const* bytes = nullptr;
+    std::size_t size = 0;
+    bool const is_there = ::SSL_client_hello_get0_ext(ssl, type, &bytes, &size) == 1;
+    return is_there ? std::span(bytes, size) : std::span<unsigned char const>();
+  };
+  auto const keys = said(TLSEXT_TYPE_key_share);
+  bool const is_ours = keys.size() == one_key && std::equal(group.begin(), group.end(), keys.begin() + 2) &&
+                       said(TLSEXT_TYPE_psk).size() == one_identity &&
+                       said(TLSEXT_TYPE_max_fragment_length).empty();
+  *alert = SSL_AD_HANDSHAKE_FAILURE;
+  return is_ours ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
+}
+
 }  // namespace
 
 // --- what OpenSSL reads and writes: the socket, or the spans of open() and seal()
@@ -71,6 +99,7 @@ struct tls_connection::io {
     BIO_clear_retry_flags(bio);
     auto& mine = of(bio);
     *count = 0;
+    if (mine.without_data_ > most_without_data) return 0;
     if (mine.socket_ < 0) {
       *count = std::min(size, mine.sealed_in_.size());
       if (*count == 0) BIO_set_retry_read(bio);
@@ -79,11 +108,13 @@ struct tls_connection::io {
       mine.sealed_in_ = mine.sealed_in_.subspan(*count);
       return 1;
     }
-    auto const got = platform::retry([&] { return ::recv(mine.socket_, to, size, MSG_DONTWAIT); });
+    auto const most = std::min(size, most_early_bytes - mine.early_);
+    if (most == 0) return 0;
+    auto const got = platform::retry([&] { return ::recv(mine.socket_, to, most, MSG_DONTWAIT); });
     if (got < 0 && errno == EAGAIN) BIO_set_retry_read(bio);
     if (got <= 0) return 0;
     *count = static_cast<std::size_t>(got);
-    return 1;
+    return mine.admit_early({reinterpret_cast<unsigned char const*>(to), *count}) ? 1 : 0;
   }
 
   static int write(BIO* bio, char const* from, std::size_t size, std::size_t* count) {
@@ -121,6 +152,11 @@ struct tls_connection::io {
     return made;
   }
 
+  static void look(int is_written, int, int type, void const* bytes, std::size_t, SSL* ssl, void*) {
+    if (is_written == 0 && type == SSL3_RT_INNER_CONTENT_TYPE)
+      transport::of(ssl)->count_record(*static_cast<unsigned char const*>(bytes));
+  }
+
   static int use_key(SSL* ssl, EVP_MD const*, unsigned char const** identity, std::size_t* identity_size,
                      SSL_SESSION** key) {
     return transport::of(ssl)->use_key(key, identity, identity_size);
@@ -145,6 +181,7 @@ tls_settings::tls_settings() : context_(::SSL_CTX_new(::TLS_method())) {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   // A server that would rather show a certificate is not the one whose key we have.
   ::SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  ::SSL_CTX_set_client_hello_cb(context, &look_at_hello, nullptr);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
@@ -159,9 +196,9 @@ tls_connection::tls_connection(tls_settings const& settings, int socket, connect
   ::SSL_set_connect_state(ssl_.get());
 }
 
-tls_connection::tls_connection(tls_settings const& settings, int socket, admission& allowed,
-                               secret_key const& secret, raw_key const& own)
-    : socket_(socket), allowed_(&allowed), secret_(&secret), own_(&own) {
+tls_connection::tls_connection(tls_settings const& settings, int socket, secret_key const& secret,
+                               raw_key const& own)
+    : socket_(socket), secret_(&secret), own_(&own) {
   begin(settings);
   ::SSL_set_psk_find_session_callback(ssl_.get(), &io::find_key);
   ::SSL_set_verify(ssl_.get(), SSL_VERIFY_NONE, nullptr);  // no certificate is asked for
@@ -178,6 +215,7 @@ void tls_connection::begin(tls_settings const& settings) {
   ::BIO_set_init(bio, 1);
   ::SSL_set_bio(ssl_.get(), bio, bio);
   SSL_set_app_data(ssl_.get(), this);
+  ::SSL_set_msg_callback(ssl_.get(), &io::look);
 }
 
 // --- the keys; nothing is thrown through OpenSSL
@@ -214,15 +252,11 @@ int tls_connection::use_key(ssl_session_st** key, unsigned char const** identity
   return 0;
 }
 
-// Whom nobody knows is told so by what TLS does without a key: there is no certificate, and the handshake
-// ends. Who means another hub is given a key that it cannot have, and told that it has a wrong one.
+// Any key that proves itself comes through the handshake: who is not let in is told so behind it, where the
+// answer is proved to be the hub's. Who means another hub is given a key that it cannot have.
 int tls_connection::find_key(unsigned char const* identity, std::size_t identity_size,
                              ssl_session_st** key) try {
-  // One of each first message: looking at all that a stranger may put into it takes the hub's time. There are
-  // two where the first offers another group than ours.
-  constexpr int most = 2;
   *key = nullptr;
-  if (++identities_ > most) return 0;
   tls_secret secret;
   if (!tls_identity::read({identity, identity_size}, named_)) return 1;
   if (named_.server != *own_) {
@@ -231,11 +265,38 @@ int tls_connection::find_key(unsigned char const* identity, std::size_t identity
     secret.bytes = none.bytes;
     return as_session(secret, key) ? 1 : 0;
   }
-  if (!allowed_->rights_of(admission::identity_of(named_.client))) return 1;
   if (!secret.agree_as_server(named_, *secret_)) return 0;
   return as_session(secret, key) ? 1 : 0;
 } catch (std::exception const&) {
   return 0;
+}
+
+bool tls_connection::has_shown_key() const noexcept { return ::SSL_session_reused(ssl_.get()) == 1; }
+
+// --- what the other end may say
+
+// False: it says too much. OpenSSL makes room for as much as the first message is said to have (RFC 8446, 5.1
+// and 4), which its first record begins.
+bool tls_connection::admit_early(std::span<unsigned char const> bytes) noexcept {
+  auto const before = std::exchange(early_, early_ + bytes.size());
+  if (before >= first_.size()) return true;
+  std::copy_n(bytes.begin(), std::min(bytes.size(), first_.size() - before), first_.begin() + before);
+  constexpr unsigned char handshake = 22;
+  if (early_ < first_.size() || secret_ == nullptr || first_[0] != handshake) return true;
+  auto const number = [this](std::size_t at, std::size_t count) {
+    std::size_t value = 0;
+    for (std::size_t i = at; i < at + count; ++i) value = value << 8U | first_[i];
+    return value;
+  };
+  auto const record = number(3, 2), message = number(6, 3);
+  return record >= 4 && record <= most_early_bytes && message <= most_early_bytes;
+}
+
+void tls_connection::count_record(int kind) noexcept {
+  if (kind != SSL3_RT_APPLICATION_DATA)
+    ++without_data_;
+  else if (++with_data_ % data_for_one_without == 0)
+    without_data_ = std::max(without_data_ - 1, 0);
 }
 
 // --- over the socket
@@ -245,6 +306,7 @@ tls_connection::progress tls_connection::outcome(int result) {
   if (error == SSL_ERROR_WANT_READ) return progress::wants_read;
   if (error == SSL_ERROR_WANT_WRITE) return progress::wants_write;
   trouble_ = trouble_of(::ERR_peek_error());
+  ::ERR_clear_error();  // the program that we are part of has the same queue
   return progress::failed;
 }
 
@@ -293,7 +355,9 @@ std::size_t tls_connection::open(std::span<std::byte const>& bytes, std::span<st
   if (result == 1) return count;
   auto const error = ::SSL_get_error(ssl_.get(), result);
   if (error == SSL_ERROR_ZERO_RETURN) bytes = {};  // the other end is done; its connection ends, too
-  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_ZERO_RETURN)
+  if (without_data_ > most_without_data)
+    fault_ = "what comes over TLS is records without data, over and over";
+  else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_ZERO_RETURN)
     fault_ = "what came over TLS is damaged, or asks for what is not done here (" + last_error() + ")";
   return 0;
 }
@@ -305,9 +369,10 @@ bool tls_connection::seal(std::span<std::byte const> plain, byte_buffer& to) {
   records_ += 1 + plain.size() / record_size;
   if (records_ > records_per_key) {
     records_ = 0;
-    ::SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+    if (::SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1)
+      fault_ = "TLS takes no other key (" + last_error() + ")";
   }
-  while (!plain.empty()) {
+  while (!plain.empty() && fault_.empty()) {
     ::ERR_clear_error();
     std::size_t count = 0;
     if (::SSL_write_ex(ssl_.get(), plain.data(), plain.size(), &count) != 1) {

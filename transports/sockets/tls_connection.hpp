@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,7 +10,6 @@
 
 #include "transports/local/stream_cipher.hpp"
 #include "transports/sockets/tls_identity.hpp"
-#include "transports/zmq/admission.hpp"
 #include "transports/zmq/connect_keys.hpp"
 
 struct ssl_st;
@@ -33,15 +33,17 @@ class tls_settings {
 };
 
 // One connection over TLS. It begins over a socket, which it reads and writes itself: no more than what
-// belongs to the handshake and to what is read then. From the first open() or seal() on it has no socket any
-// more. Both ends have proved who they are once the handshake is done.
+// belongs to the handshake and to what is read then, and 4 KiB in all. From the first open() or seal() on it
+// has no socket any more. Both ends have proved who they are once the handshake is done.
+//
+// Of a client's first message only what ours say is gone into: one identity, and one key of X25519. Whoever
+// goes on to send records without data, such as updates of its key, is ended.
 class tls_connection final : public stream_cipher {
  public:
-  // Of the end that connects. `keys` outlives the handshake, as `allowed`, `secret` and `own` below do.
+  // Of the end that connects. `keys` outlives the handshake, as `secret` and `own` below do.
   tls_connection(tls_settings const& settings, int socket, connect_keys const& keys);
-  // Of the other end, which lets in whom `allowed` knows.
-  tls_connection(tls_settings const& settings, int socket, admission& allowed, secret_key const& secret,
-                 raw_key const& own);
+  // Of the other end, to which any key may come: whether it is let in is for whoever asks client().
+  tls_connection(tls_settings const& settings, int socket, secret_key const& secret, raw_key const& own);
   ~tls_connection() override;
   tls_connection(tls_connection const&) = delete;
   tls_connection& operator=(tls_connection const&) = delete;
@@ -53,9 +55,11 @@ class tls_connection final : public stream_cipher {
   progress read(std::span<std::byte>& room);
 
   // Of the handshake that has failed.
-  enum class trouble : std::uint8_t { broken, unknown_key, wrong_server, not_tls };
+  enum class trouble : std::uint8_t { broken, wrong_server, not_tls };
   trouble what_failed() const noexcept { return trouble_; }
-  // The other end's public key, of a server once the handshake is done.
+  // Of a server: whether the first message of client() was made with its key. It may be one that somebody has
+  // recorded, until the handshake is done.
+  bool has_shown_key() const noexcept;
   raw_key const& client() const noexcept { return named_.client; }
 
   std::size_t open(std::span<std::byte const>& bytes, std::span<std::byte> room) override;
@@ -69,6 +73,8 @@ class tls_connection final : public stream_cipher {
   int use_key(ssl_session_st** key, unsigned char const** identity, std::size_t* identity_size);
   int find_key(unsigned char const* identity, std::size_t identity_size, ssl_session_st** key);
   bool as_session(tls_secret const& secret, ssl_session_st** key);
+  bool admit_early(std::span<unsigned char const> bytes) noexcept;
+  void count_record(int kind) noexcept;
 
   struct free_connection {
     void operator()(ssl_st* connection) const noexcept;
@@ -76,15 +82,17 @@ class tls_connection final : public stream_cipher {
 
   int socket_;                          // -1: of open() and seal() now
   connect_keys const* keys_ = nullptr;  // of one that connects
-  admission* allowed_ = nullptr;        // of the other one
-  secret_key const* secret_ = nullptr;
+  secret_key const* secret_ = nullptr;  // of the other one
   raw_key const* own_ = nullptr;
   tls_identity named_;
-  int identities_ = 0;  // that were looked at
   std::array<std::uint8_t, tls_identity::size> said_{};
   std::span<std::byte const> sealed_in_;
   byte_buffer* sealed_out_ = nullptr;
   std::uint64_t records_ = 0;  // that were sealed by the present key
+  std::size_t early_ = 0;      // bytes that were read over the socket
+  std::array<unsigned char, 9> first_{};
+  std::uint32_t with_data_ = 0;  // records that were opened
+  int without_data_ = 0;         // the same, less those that are made up for by many with data
   trouble trouble_ = trouble::broken;
   std::string fault_;
   std::unique_ptr<ssl_st, free_connection> ssl_;  // calls this one's members: ends first

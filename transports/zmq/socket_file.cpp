@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/zmq/socket_file.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -43,14 +45,17 @@ std::optional<struct ::stat> state_of(std::filesystem::path const& path) {
 
 }  // namespace
 
-void socket_file::prepare(std::filesystem::path const& path, std::string const& shown) {
+platform::unique_fd socket_file::prepare(std::filesystem::path const& path, std::string const& shown) {
   make_private_folder(path.parent_path());
+  platform::unique_fd folder(::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder) platform::retry([&] { return ::flock(folder.get(), LOCK_EX); });
   auto const state = state_of(path);
-  if (!state) return;
+  if (!state) return folder;
   if (!S_ISSOCK(state->st_mode))
     refuse_name(shown, "something that is no socket has this name; move it away");
   if (somebody_listens(path))
     refuse_name(shown, "another process listens there; end it, or choose another name");
+  return folder;
 }
 
 socket_file::socket_file(std::filesystem::path path) : path_(std::move(path)) {

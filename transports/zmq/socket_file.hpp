@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "src/platform/unique_fd.hpp"
 #include "yonder/detail/export.hpp"
 
 namespace yonder::transport {
@@ -13,8 +14,10 @@ namespace yonder::transport {
 class YONDER_API socket_file {
  public:
   // Makes the folder if need be, and sees that nobody listens at `path`, where a file of an ended process may
-  // lie. Throws setup_error, which names it as `shown`.
-  static void prepare(std::filesystem::path const& path, std::string const& shown);
+  // lie. Whoever else prepares a name in that folder waits until what comes back is closed: once we listen.
+  // Throws setup_error, which names it as `shown`.
+  [[nodiscard]] static platform::unique_fd prepare(std::filesystem::path const& path,
+                                                   std::string const& shown);
 
   // Of a socket that was bound just now.
   explicit socket_file(std::filesystem::path path);

@@ -164,8 +164,8 @@ void zmq_server::listen_tcp(binding& at, tcp_address& where) {
 }
 
 void zmq_server::listen_ipc(binding& at, ipc_address const& where) {
-  socket_file::prepare(where.path, to_string(where));  // libzmq unlinks whatever is there
-  socket_.set(zmq::sockopt::curve_server, false);      // the kernel says who connects
+  auto const held = socket_file::prepare(where.path, to_string(where));  // libzmq unlinks whatever is there
+  socket_.set(zmq::sockopt::curve_server, false);                        // the kernel says who connects
   bind(at, to_string(where));
   at.file.emplace(where.path);
 }

@@ -51,11 +51,9 @@ struct hub_keys {
   tls_settings settings;
   secret_key secret;
   raw_key own{};
-  admission allowed{std::nullopt};
   hub_keys() {
     draw_secret(secret);
     own = public_key_of(secret);
-    allowed = admission(std::nullopt, own);
   }
 };
 
@@ -66,9 +64,7 @@ void open_with(std::span<std::byte const> bytes, bool over_tls) {
   expect(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both) == 0);
   yonder::platform::unique_fd ours(both[0]), theirs(both[1]);
   std::unique_ptr<tls_connection> secured;
-  if (over_tls)
-    secured =
-        std::make_unique<tls_connection>(keys.settings, ours.get(), keys.allowed, keys.secret, keys.own);
+  if (over_tls) secured = std::make_unique<tls_connection>(keys.settings, ours.get(), keys.secret, keys.own);
   opening way(std::move(ours), std::move(secured), false);
   way.hear(greeting::size);
   auto how = opening::result::waits;

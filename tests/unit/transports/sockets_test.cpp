@@ -15,14 +15,9 @@
 #include <vector>
 
 #include "src/core/little_endian.hpp"
-#include "tests/unit/transports/hub_place.hpp"
-#include "tests/unit/transports/remote_conformance.hpp"
-#include "tests/unit/transports/socket_ways.hpp"
-#include "tests/unit/transports/zmq_hub.hpp"
-#include "transports/local/stream_parser.hpp"
-#include "transports/sockets/greeting.hpp"
+#include "tests/unit/transports/socket_ends.hpp"
+#include "transports/sockets/pauses.hpp"
 #include "transports/sockets/socket_server.hpp"
-#include "transports/sockets/tls_connection.hpp"
 
 #if !YONDER_IS_SANITIZED && defined(__GLIBC__)
 #define YONDER_COUNTS_ALLOCATIONS 1
@@ -51,106 +46,8 @@ void* calloc(std::size_t count, std::size_t size) noexcept {
 
 namespace yonder::testing {
 
-using transport::connect_keys;
-using transport::greeting;
-using transport::secret_key;
 using transport::socket_server;
-using transport::tls_connection;
-using transport::tls_identity;
 using transport::tls_secret;
-
-namespace {
-
-// A client of a unix socket that speaks for itself.
-struct raw_stream {
-  platform::unique_fd socket;
-  explicit raw_stream(std::string const& address) : socket(bare_connection(address)) {}
-
-  void send(std::span<std::byte const> bytes) {
-    REQUIRE(::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-            static_cast<ssize_t>(bytes.size()));
-  }
-  void greet(std::uint64_t session, std::uint32_t start) {
-    send(greeting{greeting::kind::hello, start, session}.bytes());
-  }
-  void send(frame const& message) {
-    detail::byte_buffer bytes;
-    transport::append_stream_head(bytes, message);
-    bytes.append(message.body.data(), message.body.size());
-    for (auto const& one : message.buffers) bytes.append(one.data, one.size);
-    send(bytes.bytes());
-  }
-  // What comes, driven by `w`; nothing: the end.
-  std::optional<greeting> answer(world& w) {
-    std::array<std::byte, greeting::size> bytes{};
-    std::size_t got = 0;
-    bool over = false;
-    w.run_until([&] {
-      auto const count = ::recv(socket.get(), bytes.data() + got, bytes.size() - got, MSG_DONTWAIT);
-      over = count == 0 || (count < 0 && errno != EAGAIN);
-      if (count > 0) got += static_cast<std::size_t>(count);
-      return over || got == bytes.size();
-    });
-    greeting said;
-    if (got != bytes.size() || !greeting::read(bytes, said)) return std::nullopt;
-    return said;
-  }
-};
-
-secret_key const& drawn(secret_key& into) {
-  transport::draw_secret(into);
-  return into;
-}
-
-// Two ends of one TLS connection over a pair of sockets, from the same or another's keys.
-struct tls_pair {
-  temporary_folder folder;
-  transport::tls_settings settings;
-  secret_key server_secret;
-  transport::raw_key server_public;
-  connect_keys keys;
-  transport::admission allowed;
-  platform::unique_fd sockets[2];
-  std::unique_ptr<tls_connection> client, server;
-
-  explicit tls_pair(std::function<void(tls_pair&)> const& change = [](tls_pair&) {})
-      : allowed((keygen(folder.path() / "keys"),
-                 transport::admission(transport::allow_list(key_files(folder.path() / "keys").authorized)))) {
-    key_files const files(folder.path() / "keys");
-    read_secret_key(files.server_secret, server_secret);
-    server_public = public_key_of(server_secret);
-    read_secret_key(files.client_secret, keys.own);
-    keys.server = server_public;
-    change(*this);
-    int both[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both) == 0);
-    for (int i = 0; i < 2; ++i) sockets[i].reset(both[i]);
-    client = std::make_unique<tls_connection>(settings, both[0], keys);
-    server = std::make_unique<tls_connection>(settings, both[1], allowed, server_secret, server_public);
-  }
-
-  // How it ends for both.
-  std::pair<tls_connection::progress, tls_connection::progress> shake_hands() {
-    auto of_client = client->shake_hands(), of_server = server->shake_hands();
-    for (int i = 0; i < 10; ++i) {
-      if (of_client == tls_connection::progress::wants_read) of_client = client->shake_hands();
-      if (of_server == tls_connection::progress::wants_read) of_server = server->shake_hands();
-    }
-    return {of_client, of_server};
-  }
-};
-
-std::string opened(tls_connection& by, std::span<std::byte const> sealed) {
-  std::string text;
-  std::array<std::byte, 1000> room{};
-  while (auto const count = by.open(sealed, room))
-    text.append(reinterpret_cast<char const*>(room.data()), count);
-  return text;
-}
-
-std::span<std::byte const> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-
-}  // namespace
 
 TEST_CASE("a greeting is read as it was written, and nothing else is") {
   greeting const said{greeting::kind::welcome, 7, 0x1122334455667788};
@@ -168,6 +65,21 @@ TEST_CASE("a greeting is read as it was written, and nothing else is") {
   CHECK_FALSE(greeting::read(bytes, read));
   bytes[5] = std::byte{5};
   CHECK_FALSE(greeting::read(bytes, read));
+}
+
+TEST_CASE("who connects again waits twice as long each time, up to half a second, and each his own time") {
+  using transport::pause_before_connecting;
+  CHECK(pause_before_connecting(0, 1).count() == 0);
+  int same = 0;
+  for (int tries = 1; tries < 40; ++tries) {
+    auto const longest = std::min<std::int64_t>(500, std::int64_t{50} << std::min(tries - 1, 10));
+    for (std::uint64_t drawn = 0; drawn < 50; ++drawn) {
+      auto const pause = pause_before_connecting(tries, drawn);
+      CHECK((pause.count() >= longest / 2 && pause.count() <= longest));
+      same += pause == pause_before_connecting(tries, drawn + 1);
+    }
+  }
+  CHECK(same < 39 * 50 / 20);
 }
 
 TEST_CASE("both ends come to the same key by their own secrets, and to another one by any other") {
@@ -212,9 +124,10 @@ TEST_CASE("a handshake proves both keys; who has a wrong one is told which") {
     CHECK(good.server->client() == public_key_of(good.keys.own));
   }
   {
+    // Whoever it is: whether he is let in is not for the handshake to say.
     tls_pair unknown([](tls_pair& pair) { transport::draw_secret(pair.keys.own); });
-    CHECK(unknown.shake_hands() == std::pair(progress::failed, progress::failed));
-    CHECK(unknown.client->what_failed() == tls_connection::trouble::unknown_key);
+    CHECK(unknown.shake_hands() == std::pair(progress::done, progress::done));
+    CHECK(unknown.server->client() == public_key_of(unknown.keys.own));
   }
   {
     secret_key other;
@@ -228,62 +141,6 @@ TEST_CASE("a handshake proves both keys; who has a wrong one is told which") {
     CHECK(thief.shake_hands() == std::pair(progress::failed, progress::failed));
     CHECK(thief.client->what_failed() == tls_connection::trouble::wrong_server);
   }
-}
-
-namespace {
-
-std::string number(std::size_t value, int bytes) {
-  std::string text;
-  while (bytes-- > 0) text += static_cast<char>(value >> (8 * bytes) & 0xffU);
-  return text;
-}
-std::string with_length(std::string const& text, int bytes) { return number(text.size(), bytes) + text; }
-std::string extension(std::size_t type, std::string const& content) {
-  return number(type, 2) + with_length(content, 2);
-}
-
-// The first message of TLS 1.3 that names these identities, by somebody who has none of their keys.
-std::string hello_of(std::vector<std::string> const& identities) {
-  std::string names, binders;
-  for (auto const& one : identities) {
-    names += with_length(one, 2) + number(0, 4);
-    binders += with_length(std::string(32, 'b'), 1);
-  }
-  auto const extensions =
-      extension(43, with_length("\x03\x04", 1)) + extension(10, with_length(number(0x1d, 2), 2)) +
-      extension(13, with_length(number(0x0804, 2), 2)) + extension(45, with_length("\x01", 1)) +
-      extension(51, with_length(number(0x1d, 2) + with_length(std::string(32, 'k'), 2), 2)) +
-      extension(41, with_length(names, 2) + with_length(binders, 2));
-  auto const body = number(0x0303, 2) + std::string(32, 'r') + with_length(std::string(32, 's'), 1) +
-                    with_length(number(0x1301, 2), 2) + with_length(number(0, 1), 1) +
-                    with_length(extensions, 2);
-  return number(0x160301, 3) + with_length(number(1, 1) + with_length(body, 3), 2);
-}
-
-}  // namespace
-
-TEST_CASE("of a stranger's first message few identities are looked at, whatever it names") {
-  constexpr int illegal_parameter = 47;  // what OpenSSL says of a key that the other end has not got
-  auto const alert_of = [](std::size_t garbage) {
-    tls_pair pair;
-    secret_key drawn_key;
-    tls_identity const listed{.drawn = public_key_of(drawn(drawn_key)),
-                              .client = public_key_of(pair.keys.own),
-                              .server = pair.server_public};
-    auto const bytes = listed.bytes();
-    std::vector<std::string> named(garbage, "nobody");
-    named.emplace_back(bytes.begin(), bytes.end());
-    auto const hello = hello_of(named);
-    REQUIRE(::send(pair.sockets[0].get(), hello.data(), hello.size(), 0) ==
-            static_cast<ssize_t>(hello.size()));
-    CHECK(pair.server->shake_hands() == tls_connection::progress::failed);
-    std::array<unsigned char, 7> alert{};
-    REQUIRE(::recv(pair.sockets[0].get(), alert.data(), alert.size(), MSG_DONTWAIT) == 7);
-    REQUIRE(alert[0] == 21);
-    return static_cast<int>(alert[6]);
-  };
-  CHECK(alert_of(0) == illegal_parameter);
-  CHECK(alert_of(2) != illegal_parameter);  // that one was not come to
 }
 
 TEST_CASE("what is sealed opens at the other end, and not once a bit of it is another") {
@@ -435,7 +292,7 @@ TEST_CASE("however many only connect, whoever greets comes in") {
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
   rlimit const more{before.rlim_max, before.rlim_max};
   ::setrlimit(RLIMIT_NOFILE, &more);
-  if (before.rlim_max < 2'000) return;
+  if (before.rlim_max < 2'048) return;
   hub_place<unix_way> here;
   here.start();
   std::vector<platform::unique_fd> silent;
