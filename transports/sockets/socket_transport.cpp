@@ -42,21 +42,26 @@ bool waits(opening const& way, deadline until) {
   return platform::retry([&] { return ::poll(&asked, 1, static_cast<int>(left.count())); }) > 0;
 }
 
-// By one address of a hub.
-std::optional<enrolment> ask_at(std::string const& literal, std::uint16_t port, connect_keys const& token,
-                                std::string const& request, deadline until) {
+// A token at one address of a hub. Whoever is there has proved to be the hub once the handshake is done: from
+// then on it may have used the token up, and is waited for as long as there is time.
+std::optional<enrolment> ask(enrolment_attempt const& at, handed_over const& token,
+                             std::string const& request) {
+  auto const where = std::get<tcp_address>(parse_address(at.address, address_use::connect, socket_schemes));
+  connect_keys keys;
+  keys.own.bytes = token.secret.bytes;
+  keys.server = token.server;
   tls_settings const settings;
-  auto socket = dial(literal, port);
+  auto socket = dial(where.host, where.port);
   if (!socket) return std::nullopt;
   auto const descriptor = socket.get();
   prepare_network_socket(descriptor);
-  opening way(std::move(socket), std::make_unique<tls_connection>(settings, descriptor, token), true);
+  opening way(std::move(socket), std::make_unique<tls_connection>(settings, descriptor, keys), true);
   way.say(greeting{.what = greeting::kind::enrols}.bytes());
   way.say(bytes_of(request));
   way.hear(greeting::size);
   for (;;) {
     auto const how = way.go_on();
-    if (how == opening::result::waits && waits(way, until)) continue;
+    if (how == opening::result::waits && waits(way, way.is_secured() ? at.until : at.reached_until)) continue;
     if (how != opening::result::done) return std::nullopt;
     greeting said;
     auto const heard = way.heard();
@@ -67,20 +72,6 @@ std::optional<enrolment> ask_at(std::string const& literal, std::uint16_t port, 
       return read_enrolment_answer({reinterpret_cast<char const*>(answer.data()), answer.size()});
     way.hear(greeting::size + answer_size);
   }
-}
-
-std::optional<enrolment> ask(std::string const& address, handed_over const& token, std::string const& request,
-                             deadline until) {
-  auto const where = std::get<tcp_address>(parse_address(address, address_use::connect, socket_schemes));
-  connect_keys keys;
-  keys.own.bytes = token.secret.bytes;
-  keys.server = token.server;
-  auto const found = where.is_literal ? std::vector{where.host} : addresses_of(where.host);
-  for (auto const& literal : found) {
-    auto const said = ask_at(literal, where.port, keys, request, until);
-    if (said) return said;
-  }
-  return std::nullopt;
 }
 
 // Some for its files, its sockets and its clock; where there are none that is said at once.

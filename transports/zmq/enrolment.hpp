@@ -75,13 +75,20 @@ YONDER_API bool read_enrolment_request(std::span<std::byte const> bytes, connect
 YONDER_API std::string enrolment_answer(enrolment what);
 YONDER_API std::optional<enrolment> read_enrolment_answer(std::string_view bytes);
 
-// One connection by a token: what the hub says to `request`. Nothing: it did not answer in time.
-using ask_hub = std::function<std::optional<enrolment>(std::string const& address, handed_over const& token,
-                                                       std::string const& request,
-                                                       std::chrono::steady_clock::time_point until)>;
+// One connection by a token, to an address that stands for itself. What the hub says to `request`; nothing:
+// it did not answer, nor was there a hub that has proved itself until `reached_until`, or, where there are
+// other addresses to be tried (`is_last`: there are none), nobody at all.
+struct enrolment_attempt {
+  std::string address;
+  std::chrono::steady_clock::time_point until, reached_until;
+  bool is_last = true;
+};
+using ask_hub = std::function<std::optional<enrolment>(enrolment_attempt const& where,
+                                                       handed_over const& token, std::string const& request)>;
 
-// The newcomer: see remote_transport::admitted(). One that hears no answer keeps the pair of keys that it has
-// made: the hub may have let it in, and the same line once more goes on with it.
+// The newcomer: see remote_transport::admitted(). It asks each address of a name in turn, again and again, as
+// its hub may not be up yet; none of them for all of `patience`. One that hears no answer keeps the pair of
+// keys that it has made: the hub may have let it in, and the same line once more goes on with it.
 YONDER_API connect_options enrolled(connect_options options, address_schemes const& schemes,
                                     ask_hub const& ask,
                                     std::chrono::milliseconds patience = std::chrono::seconds(10));

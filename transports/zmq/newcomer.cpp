@@ -66,15 +66,9 @@ bool have_pair(pair_files const& files, secret_key& secret) {
   return false;
 }
 
-// One connection by the token: what the hub says. Nothing: it did not answer; nor where there is no hub until
-// `reached_until`, or where nobody listens if there are others to be tried (`is_last`: there are none).
-struct attempt {
-  std::string address;  // that stands for itself
-  deadline until, reached_until;
-  bool is_last = true;
-};
-
-std::optional<enrolment> ask(attempt const& where, handed_over const& token, std::string const& request) {
+// Over ZeroMQ.
+std::optional<enrolment> ask(enrolment_attempt const& where, handed_over const& token,
+                             std::string const& request) {
   zmq::context_t context;
   zmq::socket_t socket(context, zmq::socket_type::dealer);
   socket.set(zmq::sockopt::linger, 0);
@@ -114,58 +108,57 @@ std::optional<enrolment> ask(attempt const& where, handed_over const& token, std
   }
 }
 
+// What becomes of one request.
+struct asking {
+  std::string const& address;
+  address_schemes const& schemes;
+  ask_hub const& ask_once;
+  handed_over const& token;
+  std::string const& request;
+  std::chrono::milliseconds patience;
+};
+
 // Those that an address stands for: of a name all that it has, of IPv4 and of IPv6. `trouble`: why there are
 // none.
-std::vector<std::string> literals_of(std::string const& address, std::string& trouble) {
-  auto const parsed = parse_address(address, address_use::connect);
+std::vector<std::string> literals_of(asking const& one, std::string& trouble) {
+  auto const parsed = parse_address(one.address, address_use::connect, one.schemes);
   auto const* const tcp = std::get_if<tcp_address>(&parsed);
-  if (tcp == nullptr || tcp->is_literal) return {address};
+  if (tcp == nullptr || tcp->is_literal) return {one.address};
   auto const found = look_up(tcp->host);
   trouble = found.error;
   std::vector<std::string> all;
-  for (auto const& literal : found.addresses) all.push_back(to_string(tcp_address{literal, tcp->port, true}));
+  for (auto const& literal : found.addresses)
+    all.push_back(to_string(tcp_address{literal, tcp->port, true}, one.schemes));
   return all;
 }
 
-std::optional<enrolment> ask_each(std::vector<std::string> const& addresses, handed_over const& token,
-                                  std::string const& request, deadline until,
-                                  std::chrono::nanoseconds patience) {
+std::optional<enrolment> ask_each(asking const& one, std::vector<std::string> const& addresses,
+                                  deadline until) {
   std::optional<enrolment> said;
   for (auto const& address : addresses) {
-    auto const now = std::chrono::steady_clock::now();
     auto const is_alone = addresses.size() == 1;
-    auto const share = patience / static_cast<int>(2 * addresses.size());
+    auto const share = one.patience / static_cast<int>(2 * addresses.size());
+    auto const reached_until = std::min(until, std::chrono::steady_clock::now() + share);
     auto const answer =
-        ask({address, until, is_alone ? until : std::min(until, now + share), is_alone}, token, request);
+        one.ask_once({address, until, is_alone ? until : reached_until, is_alone}, one.token, one.request);
     if (answer) said = answer;
     if (answer && *answer != enrolment::busy) break;
   }
   return said;
 }
 
-// Each address of a name in turn, until one answers. Throws setup_error (hub_unreachable): it has none.
-std::optional<enrolment> ask_all(std::string const& address, handed_over const& token,
-                                 std::string const& request, deadline until) {
-  auto const patience = until - std::chrono::steady_clock::now();
+// Each address of a name in turn, until one answers, and is not busy. Throws setup_error (hub_unreachable):
+// it has none.
+std::optional<enrolment> ask_all(asking const& one) {
+  auto const until = std::chrono::steady_clock::now() + one.patience;
   for (;;) {
     std::string trouble;
-    auto const said = ask_each(literals_of(address, trouble), token, request, until, patience);
-    if (said) return said;
+    auto const said = ask_each(one, literals_of(one, trouble), until);
+    if (said && *said != enrolment::busy) return said;
     if (std::chrono::steady_clock::now() >= until) {
-      if (!trouble.empty()) throw setup_error(errc::hub_unreachable, address + ": " + trouble);
-      return std::nullopt;
+      if (!trouble.empty()) throw setup_error(errc::hub_unreachable, one.address + ": " + trouble);
+      return said;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-}
-
-std::optional<enrolment> ask_until(ask_hub const& ask_once, std::string const& address,
-                                   handed_over const& token, std::string const& request,
-                                   std::chrono::milliseconds patience) {
-  auto const until = std::chrono::steady_clock::now() + patience;
-  for (;;) {
-    auto const said = ask_once(address, token, request, until);
-    if (said != enrolment::busy || std::chrono::steady_clock::now() >= until) return said;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
@@ -198,8 +191,8 @@ void require(std::optional<enrolment> said, std::string const& address) {
           "machine reaches it");
 }
 
-void enrol(connect_options const& options, handed_over const& token, ask_hub const& ask_once,
-           std::chrono::milliseconds patience) {
+void enrol(connect_options const& options, handed_over const& token, address_schemes const& schemes,
+           ask_hub const& ask_once, std::chrono::milliseconds patience) {
   make_parent_folders(options.keys);
   make_private_folder(options.keys);
   key_files const files(options.keys);
@@ -208,7 +201,7 @@ void enrol(connect_options const& options, handed_over const& token, ask_hub con
   secret_key own;
   bool const made = have_pair(pair, own);
   auto const request = enrolment_request(options.role, public_key_of(own));
-  auto const said = ask_until(ask_once, options.address, token, request, patience);
+  auto const said = ask_all({options.address, schemes, ask_once, token, request, patience});
   // The token of a line that is used again: the pair has been let in by it.
   if (said == enrolment::refused && !made) return;
   if (made && (said == enrolment::refused || said == enrolment::wrong_role)) {
@@ -229,12 +222,12 @@ connect_options enrolled(connect_options options, address_schemes const& schemes
   handed_over brought;
   read_handed_over(fragment, brought);
   if (!brought.enrols) return options;
-  enrol(plain, brought, ask_once, patience);
+  enrol(plain, brought, schemes, ask_once, patience);
   return plain;
 }
 
 connect_options enrolled(connect_options options, std::chrono::milliseconds patience) {
-  return enrolled(std::move(options), zmq_schemes, &ask_all, patience);
+  return enrolled(std::move(options), zmq_schemes, &ask, patience);
 }
 
 }  // namespace yonder::transport
