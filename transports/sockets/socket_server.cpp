@@ -83,9 +83,10 @@ socket_server::socket_server(poller& ready, listen_options const& options)
           "tls needs keys, on the loopback device too; run `yonder keygen FOLDER` once and name that folder");
     key_files const files(options.keys);
     allow_list list(files.authorized);
-    read_secret_key(files.server_secret, secret_);
-    own_ = public_key_of(secret_);
-    allowed_ = admission(std::move(list), own_);
+    secret_key secret;
+    read_secret_key(files.server_secret, secret);
+    own_.emplace(secret, public_key_of(secret));
+    allowed_ = admission(std::move(list), own_->own());
     allowed_.changes();
     settings_.emplace();
   }
@@ -153,7 +154,7 @@ worker_key socket_server::issue_worker_key(std::uint64_t start) {
   if (!allowed_.has_list()) return {};
   auto drawn = draw_key();
   admit_worker_key(drawn.own_public, start);
-  return {transport::text_of(own_), std::move(drawn.secret), std::move(drawn.own_public)};
+  return {transport::text_of(own_->own()), std::move(drawn.secret), std::move(drawn.own_public)};
 }
 
 void socket_server::admit_worker_key(std::string const& own_public, std::uint64_t start) {
@@ -271,7 +272,7 @@ void socket_server::arrive(binding const& at, platform::unique_fd socket) {
   std::unique_ptr<tls_connection> secured;
   if (is_tls(at.where)) {
     prepare_network_socket(fd);
-    secured = std::make_unique<tls_connection>(*settings_, fd, secret_, own_);
+    secured = std::make_unique<tls_connection>(*settings_, fd, *own_);
   } else {
     auto const who = user_of(fd);
     if (!who || who->user != ::geteuid()) {

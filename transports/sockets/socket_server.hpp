@@ -124,10 +124,9 @@ class socket_server final : public listener {
   void revoke(std::string const& identity);
 
   poller& poller_;
-  secret_key secret_;
-  raw_key own_{};
+  std::optional<tls_server_key> own_;  // none: over unix sockets only
   admission allowed_;
-  std::optional<tls_settings> settings_;  // none: over unix sockets only
+  std::optional<tls_settings> settings_;  // the same
   local_endpoint streams_;
   std::vector<binding> bindings_;
   platform::unique_fd clock_;

@@ -196,9 +196,8 @@ tls_connection::tls_connection(tls_settings const& settings, int socket, connect
   ::SSL_set_connect_state(ssl_.get());
 }
 
-tls_connection::tls_connection(tls_settings const& settings, int socket, secret_key const& secret,
-                               raw_key const& own)
-    : socket_(socket), secret_(&secret), own_(&own) {
+tls_connection::tls_connection(tls_settings const& settings, int socket, tls_server_key const& own)
+    : socket_(socket), own_(&own) {
   begin(settings);
   ::SSL_set_psk_find_session_callback(ssl_.get(), &io::find_key);
   ::SSL_set_verify(ssl_.get(), SSL_VERIFY_NONE, nullptr);  // no certificate is asked for
@@ -259,13 +258,13 @@ int tls_connection::find_key(unsigned char const* identity, std::size_t identity
   *key = nullptr;
   tls_secret secret;
   if (!tls_identity::read({identity, identity_size}, named_)) return 1;
-  if (named_.server != *own_) {
+  if (named_.server != own_->own()) {
     secret_key none;
     draw_secret(none);
     secret.bytes = none.bytes;
     return as_session(secret, key) ? 1 : 0;
   }
-  if (!secret.agree_as_server(named_, *secret_)) return 0;
+  if (!secret.agree_as_server(named_, *own_)) return 0;
   return as_session(secret, key) ? 1 : 0;
 } catch (std::exception const&) {
   return 0;
@@ -282,7 +281,7 @@ bool tls_connection::admit_early(std::span<unsigned char const> bytes) noexcept 
   if (before >= first_.size()) return true;
   std::copy_n(bytes.begin(), std::min(bytes.size(), first_.size() - before), first_.begin() + before);
   constexpr unsigned char handshake = 22;
-  if (early_ < first_.size() || secret_ == nullptr || first_[0] != handshake) return true;
+  if (early_ < first_.size() || own_ == nullptr || first_[0] != handshake) return true;
   auto const number = [this](std::size_t at, std::size_t count) {
     std::size_t value = 0;
     for (std::size_t i = at; i < at + count; ++i) value = value << 8U | first_[i];

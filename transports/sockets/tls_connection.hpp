@@ -40,10 +40,10 @@ class tls_settings {
 // goes on to send records without data, such as updates of its key, is ended.
 class tls_connection final : public stream_cipher {
  public:
-  // Of the end that connects. `keys` outlives the handshake, as `secret` and `own` below do.
+  // Of the end that connects. `keys` outlives the handshake, as `own` below does.
   tls_connection(tls_settings const& settings, int socket, connect_keys const& keys);
   // Of the other end, to which any key may come: whether it is let in is for whoever asks client().
-  tls_connection(tls_settings const& settings, int socket, secret_key const& secret, raw_key const& own);
+  tls_connection(tls_settings const& settings, int socket, tls_server_key const& own);
   ~tls_connection() override;
   tls_connection(tls_connection const&) = delete;
   tls_connection& operator=(tls_connection const&) = delete;
@@ -80,10 +80,9 @@ class tls_connection final : public stream_cipher {
     void operator()(ssl_st* connection) const noexcept;
   };
 
-  int socket_;                          // -1: of open() and seal() now
-  connect_keys const* keys_ = nullptr;  // of one that connects
-  secret_key const* secret_ = nullptr;  // of the other one
-  raw_key const* own_ = nullptr;
+  int socket_;                           // -1: of open() and seal() now
+  connect_keys const* keys_ = nullptr;   // of one that connects
+  tls_server_key const* own_ = nullptr;  // of the other one
   tls_identity named_;
   std::array<std::uint8_t, tls_identity::size> said_{};
   std::span<std::byte const> sealed_in_;

@@ -33,12 +33,15 @@ using pkey_context = std::unique_ptr<EVP_PKEY_CTX, freed_by<&EVP_PKEY_CTX_free>>
 using kdf = std::unique_ptr<EVP_KDF, freed_by<&EVP_KDF_free>>;
 using kdf_context = std::unique_ptr<EVP_KDF_CTX, freed_by<&EVP_KDF_CTX_free>>;
 
+EVP_PKEY* loaded(secret_key const& secret) {
+  return EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, secret.bytes.data(), key_size);
+}
+
 // X25519 (RFC 7748). False where what comes of it does not depend on our key.
-bool multiply(secret_key const& ours, raw_key const& theirs, std::uint8_t* shared) {
-  pkey const own(EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, ours.bytes.data(), key_size));
+bool multiply(EVP_PKEY* own, raw_key const& theirs, std::uint8_t* shared) {
   pkey const other(EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, theirs.data(), key_size));
-  if (!own || !other) return false;
-  pkey_context const with(EVP_PKEY_CTX_new(own.get(), nullptr));
+  if (own == nullptr || !other) return false;
+  pkey_context const with(EVP_PKEY_CTX_new(own, nullptr));
   std::size_t size = key_size;
   return with && EVP_PKEY_derive_init(with.get()) == 1 &&
          EVP_PKEY_derive_set_peer(with.get(), other.get()) == 1 &&
@@ -68,19 +71,25 @@ bool tls_identity::read(std::span<std::uint8_t const> bytes, tls_identity& read)
   return true;
 }
 
+void tls_server_key::free_key::operator()(evp_pkey_st* key) const noexcept { EVP_PKEY_free(key); }
+
+tls_server_key::tls_server_key(secret_key const& secret, raw_key const& own)
+    : own_(own), key_(loaded(secret)) {}
+
 tls_secret::~tls_secret() { ::explicit_bzero(bytes.data(), bytes.size()); }
 
 bool tls_secret::agree_as_client(tls_identity const& named, secret_key const& drawn,
                                  secret_key const& client) {
   std::array<std::uint8_t, 2 * key_size> shared{};
-  return multiply(drawn, named.server, shared.data()) &&
-         multiply(client, named.server, shared.data() + key_size) && derive(named, shared);
+  return multiply(pkey(loaded(drawn)).get(), named.server, shared.data()) &&
+         multiply(pkey(loaded(client)).get(), named.server, shared.data() + key_size) &&
+         derive(named, shared);
 }
 
-bool tls_secret::agree_as_server(tls_identity const& named, secret_key const& server) {
+bool tls_secret::agree_as_server(tls_identity const& named, tls_server_key const& server) {
   std::array<std::uint8_t, 2 * key_size> shared{};
-  return multiply(server, named.drawn, shared.data()) &&
-         multiply(server, named.client, shared.data() + key_size) && derive(named, shared);
+  return multiply(server.key_.get(), named.drawn, shared.data()) &&
+         multiply(server.key_.get(), named.client, shared.data() + key_size) && derive(named, shared);
 }
 
 // HKDF (RFC 5869) with SHA-256, over both products and all public keys.

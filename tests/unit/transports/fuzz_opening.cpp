@@ -49,11 +49,11 @@ void read_texts(std::span<std::byte const> bytes) {
 
 struct hub_keys {
   tls_settings settings;
-  secret_key secret;
-  raw_key own{};
+  std::unique_ptr<tls_server_key> own;
   hub_keys() {
+    secret_key secret;
     draw_secret(secret);
-    own = public_key_of(secret);
+    own = std::make_unique<tls_server_key>(secret, public_key_of(secret));
   }
 };
 
@@ -64,7 +64,7 @@ void open_with(std::span<std::byte const> bytes, bool over_tls) {
   expect(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both) == 0);
   yonder::platform::unique_fd ours(both[0]), theirs(both[1]);
   std::unique_ptr<tls_connection> secured;
-  if (over_tls) secured = std::make_unique<tls_connection>(keys.settings, ours.get(), keys.secret, keys.own);
+  if (over_tls) secured = std::make_unique<tls_connection>(keys.settings, ours.get(), *keys.own);
   opening way(std::move(ours), std::move(secured), false);
   way.hear(greeting::size);
   auto how = opening::result::waits;

@@ -79,6 +79,7 @@ struct tls_pair {
   secret_key server_secret;
   transport::raw_key server_public;
   connect_keys keys;
+  std::unique_ptr<transport::tls_server_key> server_key;
   platform::unique_fd sockets[2];
   std::unique_ptr<tls_connection> client, server;
 
@@ -94,7 +95,8 @@ struct tls_pair {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both) == 0);
     for (int i = 0; i < 2; ++i) sockets[i].reset(both[i]);
     client = std::make_unique<tls_connection>(settings, both[0], keys);
-    server = std::make_unique<tls_connection>(settings, both[1], server_secret, server_public);
+    server_key = std::make_unique<transport::tls_server_key>(server_secret, server_public);
+    server = std::make_unique<tls_connection>(settings, both[1], *server_key);
   }
 
   // How it ends for both.

@@ -87,13 +87,16 @@ TEST_CASE("both ends come to the same key by their own secrets, and to another o
   tls_identity named{public_key_of(drawn(of_connection)), public_key_of(drawn(client)),
                      public_key_of(drawn(server))};
   drawn(other);
+  auto const as_hub = [](secret_key const& secret) {
+    return transport::tls_server_key(secret, public_key_of(secret));
+  };
   tls_secret ours, theirs;
   REQUIRE(ours.agree_as_client(named, of_connection, client));
-  REQUIRE(theirs.agree_as_server(named, server));
+  REQUIRE(theirs.agree_as_server(named, as_hub(server)));
   CHECK(ours.bytes == theirs.bytes);
   tls_secret wrong;
   // Of a thief who has the client's key, and would be its hub; who has the hub's public key alone.
-  REQUIRE(wrong.agree_as_server(named, client));
+  REQUIRE(wrong.agree_as_server(named, as_hub(client)));
   CHECK(wrong.bytes != ours.bytes);
   REQUIRE(wrong.agree_as_client(named, of_connection, other));
   CHECK(wrong.bytes != ours.bytes);
@@ -105,7 +108,7 @@ TEST_CASE("both ends come to the same key by their own secrets, and to another o
   CHECK(wrong.bytes != ours.bytes);
   auto weak = named;
   weak.drawn = {};  // whatever it is multiplied with is nothing
-  CHECK_FALSE(wrong.agree_as_server(weak, server));
+  CHECK_FALSE(wrong.agree_as_server(weak, as_hub(server)));
 
   tls_identity read;
   auto bytes = named.bytes();
