@@ -58,10 +58,14 @@ void add_place(lane& one, image& by) {
 
 // --- queues
 
+service_rank dispatcher::rank_of(call_record const& call) {
+  return core::rank_of(call.priority, YONDER_MUTANT(depth_ignored) ? 0 : call.depth);
+}
+
 // Where calls like this one wait.
 lane& dispatcher::lane_of(call_record const& call) {
   auto& queue = call.function->queue;
-  auto const rank = rank_of(call.priority, YONDER_MUTANT(depth_ignored) ? 0 : call.depth);
+  auto const rank = rank_of(call);
   auto* const recent = queue.recent;
   if (recent != nullptr && recent->flow == call.flow && recent->rank == rank) return *recent;
   auto& held = queue.lanes[{call.flow, rank}];
@@ -359,6 +363,9 @@ std::size_t dispatcher::assigned(time_point now, call_record& call, worker_sessi
                                     .frame_bytes = bytes,
                                     .alone = call.alone,
                                     .order = call.order});
+  // Whatever it was put before may wait now, which ran or was to be next.
+  if (place + 1 != worker.outstanding.size()) worker.program->waits_as.several = true;
+  if (worker.counted_singles) note_waiting(worker, place);
   update_load(now, worker);
   return place;
 }
@@ -394,6 +401,7 @@ std::size_t dispatcher::assigned(time_point now, std::span<call_record* const> c
   }
   ++worker.items;
   worker.in_company += company.size();
+  if (worker.counted_singles) note_waiting(worker, place);
   update_load(now, worker);
   return place;
 }

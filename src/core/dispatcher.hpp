@@ -211,6 +211,7 @@ class dispatcher {
   static void offer(function_record& function, image& by);
   void forget(function_record& function);
   std::string builds_of(std::string_view name, std::uint64_t signature) const;
+  static service_rank rank_of(call_record const& call);
   lane& lane_of(call_record const& call);
   static void forget(lane& empty);
   static void reorder(lane& one);
@@ -236,6 +237,8 @@ class dispatcher {
   worker_load load_of(worker_session& worker) const;
   void move_to(time_point now, worker_session& worker, worker_load load);
   static void count_loaded(worker_session& worker);
+  static void note_waiting(worker_session& worker, std::size_t first);
+  bool could_serve_better(image const& one) const;
   bool sources_known() const;
   void leave_image(time_point now, worker_session& worker);
   void list_images();

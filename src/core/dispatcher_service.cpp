@@ -42,7 +42,8 @@ void dispatcher::leave_image(time_point now, worker_session& worker) {
   if (worker.program == nullptr) return;
   leave_service(now, worker);
   if (std::exchange(worker.counted_loaded, false)) --worker.program->loaded;
-  if (std::exchange(worker.counted_singles, false)) --worker.program->loaded_singles;
+  if (std::exchange(worker.counted_singles, false) && --worker.program->loaded_singles == 0)
+    worker.program->waits_as = {};
   --worker.program->workers;
   release(now, *std::exchange(worker.program, nullptr));
 }

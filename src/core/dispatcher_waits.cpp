@@ -210,14 +210,41 @@ void dispatcher::count_loaded(worker_session& worker) {
   // A batch is handed out ahead whatever runs there.
   auto const* const last = loaded ? worker.outstanding[worker.outstanding.size() - 1].call : nullptr;
   count(worker.counted_loaded, worker.program->loaded, loaded);
+  auto const counted = worker.counted_singles;
   count(worker.counted_singles, worker.program->loaded_singles, last != nullptr && !last->function->batches);
+  if (!counted && worker.counted_singles) note_waiting(worker, worker.places());
+  if (worker.program->loaded_singles == 0) worker.program->waits_as = {};
+}
+
+// Its attempts from this one on are among what waits in workers.
+void dispatcher::note_waiting(worker_session& worker, std::size_t first) {
+  auto& noted = worker.program->waits_as;
+  for (auto i = first; i < worker.outstanding.size() && !noted.several; ++i) {
+    if (worker.outstanding[i].call == nullptr) continue;
+    auto const& call = *worker.outstanding[i].call;
+    if (noted.function == nullptr) noted = {call.function, call.flow, rank_of(call)};
+    noted.several = noted.function != call.function || noted.flow != call.flow || noted.rank != rank_of(call);
+  }
+}
+
+// Whether what waits in its busy workers would go elsewhere, or after what has come meanwhile, if it waited
+// here. The only worker would take it up again before what is of the same lane.
+bool dispatcher::could_serve_better(image const& one) const {
+  auto const is_next_anyway = [&] {
+    auto const& waits = one.waits_as;
+    if (one.workers != 1 || waits.several || waits.function == nullptr) return false;
+    auto const* const queued = one.order.only();
+    return queued != nullptr && queued->function == waits.function && queued->flow == waits.flow &&
+           queued->rank == waits.rank && waits.function->offers.size() == 1;
+  };
+  return (!one.order.empty() && !is_next_anyway()) || could_grow(one);
 }
 
 bool dispatcher::should_spread(time_point now) {
   if (spread_due_ != never && spread_due_ > now && queued_ != 0) return false;
   auto const any = std::any_of(in_order_.begin(), in_order_.end(), [&](auto* entry) {
     auto& one = *entry;
-    return can_help(one) || (one.loaded_singles != 0 && (!one.order.empty() || could_grow(one)));
+    return can_help(one) || (one.loaded_singles != 0 && could_serve_better(one));
   });
   if (!any) {
     spread_due_ = never;
@@ -234,9 +261,7 @@ bool dispatcher::could_spread(time_point now, worker_session& worker) const {
   if (worker.program == nullptr || !worker.counted_loaded || now - worker.began_since < 2 * limits_.prefetch)
     return false;
   if (can_help(*worker.program)) return true;
-  // Others may go before it, or be started for it.
-  return worker.counted_singles && is_late(now, worker) &&
-         (!worker.program->order.empty() || could_grow(*worker.program));
+  return worker.counted_singles && is_late(now, worker) && could_serve_better(*worker.program);
 }
 
 // Then nobody knows how long what is handed to it waits there. Of a worker elsewhere the answer may be on its

@@ -394,6 +394,13 @@ struct image {
   intrusive_list<worker_session, load_tag> computing;  // busy for long, and nothing waits there
   std::size_t loaded = 0;          // workers in which something waits, and was not asked for
   std::size_t loaded_singles = 0;  // of them, those in which no batch is last
+  // What waits in those, as it would wait in a queue.
+  struct {
+    function_record const* function = nullptr;  // null: nothing does
+    flow_record const* flow = nullptr;
+    service_rank rank = 0;
+    bool several = false;  // it is of several lanes
+  } waits_as;
 
   bool has_takers() const { return workers != waiting; }
   bool has(std::string_view name, std::uint64_t signature, build_choice const& build = {}) const {

@@ -44,6 +44,19 @@ lane& service_order::front() const noexcept {
   return *tiers_.begin()->second->active.front().active.front().lanes.front().of;
 }
 
+lane* service_order::only() const noexcept {
+  auto const first_of_one = [](auto const& among) -> auto* {
+    return among.size() == 1 ? &among.front() : nullptr;
+  };
+  auto const* flow = &plain_;
+  if (!is_plain()) {
+    auto const* const whose = tiers_.size() == 1 ? first_of_one(tiers_.begin()->second->active) : nullptr;
+    flow = whose != nullptr ? first_of_one(whose->active) : nullptr;
+  }
+  auto const* const place = flow != nullptr ? first_of_one(flow->lanes) : nullptr;
+  return place != nullptr ? place->of : nullptr;
+}
+
 std::size_t service_order::flows() const noexcept {
   std::size_t sum = 0;
   for (auto const& [rank, one] : tiers_)

@@ -51,6 +51,8 @@ class service_order {
 
   bool empty() const noexcept { return plain_.lanes.empty() && tiers_.empty(); }
   lane& front() const noexcept;
+  // Of which all calls are that wait here; null: they are of several, or there is none.
+  lane* only() const noexcept;
 
   // The first call of the place's lane is another one than before, or there is none.
   void update(lane_place& place);

@@ -161,6 +161,54 @@ TEST_CASE(
   CHECK(served == " high before low");
 }
 
+TEST_CASE(
+    "what waits in the only worker stays there while nothing else waits than what is served after it "
+    "anyway") {
+  surprised_hub t;
+  t.net.submit(t.client, "a");
+  t.net.submit(t.client, "b");
+  t.net.wait(5 * millisecond);
+  t.net.submit(t.client, "c");
+  t.net.submit(t.client, "d");
+  auto looks = 0;
+  for (auto const until = t.net.now + second; t.net.hub().next_deadline() <= until; ++looks) {
+    t.net.now = std::max(t.net.now, t.net.hub().next_deadline());
+    t.net.tick();
+  }
+  CHECK(looks < 10);  // heartbeats
+  CHECK(t.net.hub().census().queued == 2);
+  CHECK(t.worker.core->queued() == 2);
+  SUBCASE("it runs next, without a way to the hub and back") {
+    t.net.finish(t.worker, "done");
+    REQUIRE_FALSE(t.worker.runs.empty());
+    CHECK(text_of(t.worker.runs.front().message.payload()) == "a");
+  }
+  SUBCASE("another function's go in their turn") {
+    t.net.submit(t.client, "other", {}, "other", 8);
+    t.net.wait(5 * millisecond);
+    CHECK(t.net.hub().census().queued == 5);
+  }
+  SUBCASE("what is more urgent goes before it") {
+    t.net.submit(t.client, "high", call_turn{.priority = 9});
+    t.net.wait(5 * millisecond);
+    CHECK(t.net.hub().census().queued == 5);
+    t.net.finish(t.worker, "done");
+    REQUIRE_FALSE(t.worker.runs.empty());
+    CHECK(text_of(t.worker.runs.front().message.payload()) == "high");
+  }
+  SUBCASE("another worker takes it once it has nothing else") {
+    auto& other = t.net.add_worker();
+    std::string ran;
+    for (int i = 0; i < 4; ++i) {
+      t.net.wait(5 * millisecond);
+      REQUIRE_FALSE(other.runs.empty());
+      ran += text_of(other.runs.front().message.payload());
+      t.net.finish(other, "done");
+    }
+    CHECK(ran == "cdab");
+  }
+}
+
 TEST_CASE("queued calls are run first in, first out, across functions") {
   loopback net;
   auto& client = net.add_client();
