@@ -12,6 +12,15 @@ using kind = job_book::event::kind;
 namespace {
 // After a submission: by then a scheduler has said why a job does not run, if it does not.
 constexpr std::int64_t first_look = 2'000'000'000;
+// With a job that may not run on some nodes, and whose others are down: a scheduler may say so in passing.
+constexpr std::int64_t stranded = 60'000'000'000;
+
+std::string listed_words(std::vector<std::string> const& all) {
+  std::string text;
+  for (auto const& one : all) text += (text.empty() ? "" : ", ") + one;
+  return text;
+}
+
 }  // namespace
 
 void job_book::say(kind what, std::uint64_t start, std::string text) {
@@ -38,16 +47,53 @@ void job_book::stop(std::uint64_t start) {
     if (std::find(one.starts.begin(), one.starts.end(), start) == one.starts.end()) continue;
     auto& gone = one.unwanted;
     if (std::find(gone.begin(), gone.end(), start) == gone.end()) gone.push_back(start);
-    one.cancels = gone.size() == one.starts.size();
+    one.cancels = one.starts_again || gone.size() == one.starts.size();
     return;
   }
 }
 
-void job_book::give_up(std::uint64_t start, std::string text) {
-  for (auto& [key, one] : jobs_)
-    if (std::find(one.starts.begin(), one.starts.end(), start) != one.starts.end())
-      one.fault = std::move(text);
+void job_book::give_up(std::int64_t now, std::uint64_t start, std::string text) {
+  for (auto& [key, one] : jobs_) {
+    if (std::find(one.starts.begin(), one.starts.end(), start) == one.starts.end()) continue;
+    blame(now, one, one.where, text);
+    one.fault = std::move(text);
+  }
   stop(start);
+}
+
+// --- nodes on which starts fail
+
+void job_book::served(std::uint64_t start) {
+  for (auto& [key, one] : jobs_) {
+    if (std::find(one.starts.begin(), one.starts.end(), start) == one.starts.end()) continue;
+    one.came = true;
+    excluded_.served(one.where);
+  }
+}
+
+void job_book::blame(std::int64_t now, job const& one, std::string const& node, std::string const& text) {
+  if (one.came || !limits_.excludes) return;
+  auto const pause = excluded_.failed(now, node);
+  if (pause != 0)
+    say(kind::notice, 0,
+        "on " + node + " a start has failed, and for " + std::to_string(pause / 1'000'000'000) +
+            " s no job is submitted to it where there is another node:\n" + text);
+}
+
+void job_book::lift(std::int64_t now, std::string const& why) {
+  excluded_.lift(now);
+  say(kind::notice, 0,
+      "jobs are submitted to the nodes again on which starts have failed, as there is no other one:\n" + why);
+}
+
+// Of those that are still wanted.
+void job_book::put_back(job const& one, std::string const& text) {
+  for (auto start = one.starts.rbegin(); start != one.starts.rend(); ++start) {
+    if (std::find(one.unwanted.begin(), one.unwanted.end(), *start) == one.unwanted.end())
+      waiting_.push_front({*start, 0, one.takes, one.waits});
+    else
+      say(kind::failed, *start, text);
+  }
 }
 
 // --- submitting
@@ -62,6 +108,7 @@ std::vector<std::uint64_t> job_book::submission(std::int64_t now) {
   submitting_ = ++last_job_;
   auto& made = jobs_[submitting_];
   made.takes = waiting_.front().takes;
+  made.excluded = excluded_.at(now);
   for (auto at = waiting_.begin(); at != waiting_.end() && made.starts.size() < made.takes.most;) {
     if (at->takes != made.takes) {
       ++at;
@@ -93,23 +140,21 @@ void job_book::submitted(std::int64_t now, std::string const& id) {
 
 void job_book::refused(std::int64_t now, std::string const& text, bool passes) {
   auto gone = jobs_.extract(std::exchange(submitting_, 0));
-  auto const& starts = gone.mapped().starts;
-  auto const& unwanted = gone.mapped().unwanted;
   if (gone.mapped().cancels) return end(gone.mapped(), text);
+  auto const is_too_late = refused_since_ != never && now - refused_since_ >= limits_.patience;
+  if (!passes && !is_too_late && !gone.mapped().excluded.empty()) {
+    lift(now, text);
+    return put_back(gone.mapped(), text);
+  }
   if (refused_since_ == never) refused_since_ = now;
-  if (!passes || now - refused_since_ >= limits_.patience) {
-    for (auto const start : starts) say(kind::failed, start, text);
+  if (!passes || is_too_late) {
+    for (auto const start : gone.mapped().starts) say(kind::failed, start, text);
     return;
   }
   if (refusals_ == 0) say(kind::notice, 0, "a job could not be submitted, which is tried again:\n" + text);
   not_before_ = next_try(now);
   tell_waiting(gone.mapped(), "its job could not be submitted, which is tried again:\n" + text);
-  for (auto start = starts.rbegin(); start != starts.rend(); ++start) {
-    if (std::find(unwanted.begin(), unwanted.end(), *start) == unwanted.end())
-      waiting_.push_front({*start, 0, gone.mapped().takes, gone.mapped().waits});
-    else
-      say(kind::failed, *start, text);
-  }
+  put_back(gone.mapped(), text);
 }
 
 void job_book::doubted(std::int64_t now, std::string const& text) {
@@ -155,16 +200,20 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
       misses_ = true;
       ++at;
     } else if (is == state::waiting && !one.placed) {
-      take_waiting(one, found->second);
+      take_waiting(now, one, found->second);
       ++at;
     } else if (is == state::over) {
       end(one, "its job " + one.id + (one.ends ? " was cancelled" : " is over") +
                    (found == jobs.end() ? std::string() : ": " + found->second.words));
+      if (found != jobs.end() && found->second.has_failed)
+        blame(now, one, found->second.where, "its job " + one.id + ": " + found->second.words);
       at = jobs_.erase(at);
     } else {
-      if (is == state::running && !std::exchange(one.placed, true))
-        for (auto const start : one.starts)
-          happened_.push_back({kind::placed, start, {}, one.id, found->second.where});
+      if (is == state::running && !std::exchange(one.placed, true)) {
+        one.where = found->second.where;
+        if (one.came) excluded_.served(one.where);
+        for (auto const start : one.starts) happened_.push_back({kind::placed, start, {}, one.id, one.where});
+      }
       ++at;
     }
   }
@@ -173,11 +222,22 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
 
 // One that is hopeless in two looks in a row is given up: the next one may fare better, and whoever calls is
 // told after a few.
-void job_book::take_waiting(job& one, seen const& is) {
+void job_book::take_waiting(std::int64_t now, job& one, seen const& is) {
   auto const was_hopeless = std::exchange(one.was_hopeless, is.is_hopeless);
+  if (!is.lacks_nodes)
+    one.stranded_since = never;
+  else if (one.stranded_since == never)
+    one.stranded_since = now;
   if (one.cancels) return;
   auto why = "its job " + one.id + " waits: " + is.words;
-  if (was_hopeless && is.is_hopeless) {
+  if (!one.excluded.empty())
+    why += "; it is not for " + listed_words(one.excluded) + ", where starts have failed";
+  auto const is_stranded = is.lacks_nodes && now - one.stranded_since >= stranded;
+  if (!one.excluded.empty() && ((was_hopeless && is.is_hopeless) || is_stranded)) {
+    lift(now, why);
+    one.starts_again = true;
+    one.cancels = true;
+  } else if (was_hopeless && is.is_hopeless) {
     one.fault = std::move(why);
     one.unwanted = one.starts;
     one.cancels = true;
@@ -213,6 +273,7 @@ void job_book::unlisted(std::int64_t now, std::string const& text) {
 }
 
 void job_book::end(job const& one, std::string const& text) {
+  if (one.starts_again && !one.placed) return put_back(one, text);
   auto const why = one.fault.empty() ? text : one.fault + "\n" + text;
   for (auto const start : one.starts) say(one.placed ? kind::ended : kind::failed, start, why);
 }
@@ -237,7 +298,8 @@ void job_book::cancelled(std::int64_t now) {
 void job_book::not_cancelled(std::int64_t now, std::string const& text) {
   auto& one = jobs_.at(std::exchange(cancelling_, 0));
   one.cancels = false;  // until it is asked for again
-  for (auto const start : one.starts) say(kind::stop_failed, start, text);
+  if (!std::exchange(one.starts_again, false) || one.unwanted.size() == one.starts.size())
+    for (auto const start : one.starts) say(kind::stop_failed, start, text);
   look_at_ = std::min(look_at_, now + limits_.look);
 }
 

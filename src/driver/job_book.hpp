@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "src/driver/excluded_nodes.hpp"
+
 namespace yonder::driver {
 
 // All times in nanoseconds.
@@ -21,6 +23,7 @@ struct job_limits {
   std::int64_t longest_pause = 30'000'000'000;  // by each in a row, up to this
   std::int64_t patience = 900'000'000'000;      // for which it is tried again
   std::int64_t look = 5'000'000'000;            // from one look at the queue to the next
+  bool excludes = true;                         // nodes on which starts have failed
 };
 
 // What a start takes of a job. Only those that take the same are together in one.
@@ -52,11 +55,16 @@ class job_book {
   void start(std::int64_t now, std::uint64_t start, job_share takes = {});
   void stop(std::uint64_t start);
   // What was placed cannot be started there, and ends as stop() has it, with `text`.
-  void give_up(std::uint64_t start, std::string text);
+  void give_up(std::int64_t now, std::uint64_t start, std::string text);
+  // Its worker has come.
+  void served(std::uint64_t start);
 
   // The starts of the job that is to be submitted now; none: none is. submitted(), refused() or doubted()
   // follows.
   std::vector<std::uint64_t> submission(std::int64_t now);
+  // The nodes that this job is not to run on, as starts there have failed. One that is refused so, or finds
+  // no other node, is submitted again without a word of them.
+  std::vector<std::string> const& excluded() const { return jobs_.at(submitting_).excluded; }
   void submitted(std::int64_t now, std::string const& id);
   // `passes`: it may be taken later, as the scheduler was not reached, or takes no more for now.
   void refused(std::int64_t now, std::string const& text, bool passes);
@@ -74,6 +82,8 @@ class job_book {
     std::string words{};       // "FAILED (NonZeroExitCode)"
     std::string where{};       // it runs, as the scheduler calls that
     bool is_hopeless = false;  // it waits, and would for ever: `words` say what is to be done
+    bool lacks_nodes = false;  // it waits, as those that it may run on are down
+    bool has_failed = false;   // it is over, by what it ran or by its node
   };
   // By id; those that are missing in two looks in a row are over, and those that are hopeless there are
   // given up.
@@ -100,13 +110,18 @@ class job_book {
     job_share takes{};                      // each of them
     std::string id{};
     bool placed = false;
-    bool was_there = false;     // before the queue was looked at
-    bool was_missing = false;   // in the last look
-    bool was_hopeless = false;  // likewise
-    bool cancels = false;       // as none of its workers is wanted
-    bool ends = false;          // that was done
-    std::string fault{};        // why it was given up
-    std::string waits{};        // why it does not run yet, as was said last
+    bool was_there = false;               // before the queue was looked at
+    bool was_missing = false;             // in the last look
+    bool was_hopeless = false;            // likewise
+    bool cancels = false;                 // as none of its workers is wanted
+    bool ends = false;                    // that was done
+    std::string fault{};                  // why it was given up
+    std::string waits{};                  // why it does not run yet, as was said last
+    std::vector<std::string> excluded{};  // nodes
+    std::int64_t stranded_since = never;  // without them it finds none that is up
+    bool starts_again = false;            // without that, when it is over
+    std::string where{};                  // its node, once it is placed
+    bool came = false;                    // one of its workers
   };
   struct waiting_start {
     std::uint64_t start = 0;
@@ -118,7 +133,10 @@ class job_book {
   void say(event::kind what, std::uint64_t start, std::string text);
   void end(job const& one, std::string const& text);
   void tell_waiting(job& one, std::string why);
-  void take_waiting(job& one, seen const& is);
+  void take_waiting(std::int64_t now, job& one, seen const& is);
+  void blame(std::int64_t now, job const& one, std::string const& node, std::string const& text);
+  void lift(std::int64_t now, std::string const& why);
+  void put_back(job const& one, std::string const& text);
   bool is_full() const { return limits_.jobs != 0 && jobs_.size() >= limits_.jobs; }
   bool may_submit() const { return submitting_ == 0 && !waiting_.empty() && !is_full(); }
   std::int64_t gathered_at() const;
@@ -140,6 +158,7 @@ class job_book {
   std::int64_t refused_since_ = never;
   std::int64_t not_before_ = 0;
   std::optional<std::int64_t> search_at_{};
+  excluded_nodes excluded_;
   std::vector<event> happened_;
 };
 

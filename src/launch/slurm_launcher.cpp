@@ -122,7 +122,38 @@ job_book::state state_of(std::string_view word) {
   return is_in(running) ? job_book::state::running : job_book::state::over;
 }
 
+// Other ends are a matter of whoever cancels, of time or of priorities.
+bool is_failure(std::string_view word) {
+  constexpr std::array<std::string_view, 5> known{"FAILED", "NODE_FAIL", "BOOT_FAIL", "LAUNCH_FAILED",
+                                                  "OUT_OF_MEMORY"};
+  return std::find(known.begin(), known.end(), word) != known.end();
+}
+
+// The value of an option among words: "--exclude=n7", "--exclude", "n7", "-xn7"; the last one counts.
+std::optional<std::string> value_of(std::vector<std::string> const& words, std::string_view option,
+                                    std::string_view letter) {
+  std::optional<std::string> value;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    std::string_view const word(words[i]);
+    if (word == option || word == letter)
+      value = i + 1 < words.size() ? words[i + 1] : std::string();
+    else if (word.starts_with(option) && word.substr(option.size()).starts_with('='))
+      value = word.substr(option.size() + 1);
+    else if (word.starts_with(letter) && !word.starts_with("--"))
+      value = word.substr(letter.size());
+  }
+  return value;
+}
+
 }  // namespace
+
+std::string exclusion_of(std::vector<std::string> const& nodes, std::vector<std::string> const& extra) {
+  if (nodes.empty() || value_of(extra, "--nodelist", "-w")) return {};
+  auto list = value_of(extra, "--exclude", "-x").value_or("");
+  if (list.find('/') != std::string::npos) return {};  // it is a file
+  for (auto const& one : nodes) list += (list.empty() ? "" : ",") + one;
+  return "--exclude=" + list;
+}
 
 std::string fault_of(slurm const& how) {
   if (how.time < std::chrono::seconds(0)) return "time: it is less than 0 s";
@@ -200,10 +231,12 @@ std::map<std::string, job_book::seen> jobs_in(std::string_view printed) {
     std::getline(parts, why, '|');
     std::getline(parts, comment);
     auto& one = jobs[id] = {state_of(word), word + " (" + why + ")", node};
+    one.has_failed = is_failure(word);
     if (one.is == job_book::state::over && comment.starts_with(comment_mark))
       one.words += "\n" + comment.substr(comment_mark.size());
     if (one.is != job_book::state::waiting) continue;
     auto const wait = meaning_of(why, id);
+    one.lacks_nodes = wait.lacks_nodes;
     one.is_hopeless = wait.is_hopeless;
     if (!wait.to_do.empty()) one.words += ": " + wait.to_do;
   }
@@ -256,7 +289,10 @@ std::vector<std::string> line_in_job(std::string const& job, std::string line,
 
 slurm_launcher::slurm_launcher(slurm how, platform::poller& poller, std::optional<carry_terms> carried)
     : how_(std::move(how)),
-      book_({.workers = workers_of_job(how_), .jobs = how_.max_jobs, .look = how_.interval.count() * second}),
+      book_({.workers = workers_of_job(how_),
+             .jobs = how_.max_jobs,
+             .look = how_.interval.count() * second,
+             .excludes = !exclusion_of({"n1"}, how_.extra).empty()}),
       runner_(poller),
       carrying_(poller) {
   if (carried)
@@ -285,7 +321,8 @@ driver::job_share slurm_launcher::share_of(start_request const& one) const {
   return {std::move(needs), std::max<std::size_t>(1, most)};
 }
 
-std::vector<std::string> slurm_launcher::submission(std::vector<start_request const*> const& workers) const {
+std::vector<std::string> slurm_launcher::submission(std::vector<start_request const*> const& workers,
+                                                    std::vector<std::string> const& excluded) const {
   auto const& first = *workers.front();
   std::vector<std::string> line{"sbatch", "--nodes=1", "--ntasks=1", "--output=" + how_.output};
   auto const say = [&line](char const* option, std::string const& value) {
@@ -308,6 +345,7 @@ std::vector<std::string> slurm_launcher::submission(std::vector<start_request co
   if (cpus != 0) say("--cpus-per-task=", std::to_string(cpus));
   if (memory != 0) say("--mem=", std::to_string((memory + ((1U << 20) - 1)) >> 20U) + "M");
   line.insert(line.end(), how_.extra.begin(), how_.extra.end());
+  say("", exclusion_of(excluded, how_.extra));
   // Of an option that stands there twice the last one counts: its job is found by these.
   line.insert(line.end(), {"--parsable", "--no-requeue", "--job-name=" + first.name});
   return line;
@@ -357,7 +395,7 @@ std::string slurm_launcher::describe(start_request const& wanted) const {
   auto shown = wanted;
   shown.order.client_secret = shown.order.client_secret.empty() ? "" : "(a key, made for each start)";
   shown.order.token = 0;
-  return (carrier_ ? carrier_->describe() : "") + shell_line(submission({&shown})) +
+  return (carrier_ ? carrier_->describe() : "") + shell_line(submission({&shown}, {})) +
          "\n\nwith this on its stdin:\n" + script({&shown}) + "\nto stop it:\nscancel ID\n";
 }
 
@@ -376,10 +414,21 @@ void slurm_launcher::start(start_request const& wanted) {
 }
 
 void slurm_launcher::stop(std::uint64_t start) {
-  if (std::erase(unread_, start) == 0) return book_.stop(start);
+  if (std::erase(unread_, start) == 0) {
+    auto const now = platform::now();
+    auto const awaited = awaited_.find(start);
+    auto const patience = awaited == awaited_.end() ? 0 : requests_.at(start).patience;
+    if (patience == 0 || now - awaited->second < patience) return book_.stop(start);
+    return book_.give_up(now, start, "its worker has not come in time");
+  }
   requests_.erase(start);
   never_submitted_.push_back(
       {.what = launch_event::kind::failed, .start = start, .text = "its worker is not wanted any more"});
+}
+
+void slurm_launcher::served(std::uint64_t start) {
+  if (requests_.contains(start)) awaited_[start] = never;
+  book_.served(start);
 }
 
 // --- what is carried
@@ -408,7 +457,7 @@ void slurm_launcher::brought(std::uint64_t start, std::string const& job, std::s
   auto const found = placements_.find(start);
   if (found == placements_.end() || fault.empty()) return;
   auto const& [own, node] = found->second;
-  if (own == job) return book_.give_up(start, fault);
+  if (own == job) return book_.give_up(platform::now(), start, fault);
   within_[node] = own;
   bring(start);
 }
@@ -417,6 +466,7 @@ void slurm_launcher::brought(std::uint64_t start, std::string const& job, std::s
 void slurm_launcher::gone(std::uint64_t start) {
   requests_.erase(start);
   started_by_.erase(start);
+  awaited_.erase(start);
   auto const found = placements_.extract(start);
   if (found.empty()) return;
   carrier_->forget(found.mapped().node);
@@ -427,7 +477,7 @@ void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
   for (auto const start : starts) workers.push_back(&requests_.at(start));
   job_name_ = workers.front()->name;
   submitted_ = starts;
-  runner_.run({.command = as_written(submission(workers), ::environ),
+  runner_.run({.command = as_written(submission(workers, book_.excluded()), ::environ),
                .input = script(workers),
                .environment = workers.front()->environment,
                .timeout = slurm_patience,
@@ -534,6 +584,7 @@ void slurm_launcher::take(std::vector<launch_event>& happened) {
       if (one.what == from::placed) one.text = how->second;  // told where its worker does not come
       if (one.what == from::failed) one.text += "\nIt was started by\n" + how->second;
     }
+    if (one.what == from::placed) awaited_.try_emplace(one.start, platform::now());
     if (one.what == from::placed && carrier_) carry(one);
     if (one.what == from::failed || one.what == from::ended) gone(one.start);
     happened.push_back({.what = what, .start = one.start, .text = std::move(one.text)});

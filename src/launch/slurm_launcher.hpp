@@ -55,6 +55,11 @@ std::vector<std::string> as_written(std::vector<std::string> command, char const
 std::vector<std::string> line_in_job(std::string const& job, std::string line,
                                      char const* const* environment);
 
+// sbatch's --exclude for a job that is not to run on these nodes, nor on those that `extra` excludes, of
+// which SLURM would forget: of an option that stands there twice the last one counts. Empty: nothing, also
+// where `extra` says which nodes there are.
+std::string exclusion_of(std::vector<std::string> const& nodes, std::vector<std::string> const& extra);
+
 // Workers in jobs of SLURM, by its own commands: sbatch, squeue and scancel.
 class slurm_launcher final : public launcher {
  public:
@@ -63,6 +68,7 @@ class slurm_launcher final : public launcher {
 
   void start(start_request const& wanted) override;
   void stop(std::uint64_t start) override;
+  void served(std::uint64_t start) override;
   void take(std::vector<launch_event>& happened) override;
   std::string describe(start_request const& wanted) const override;
   time_point next_deadline() const override;
@@ -72,7 +78,8 @@ class slurm_launcher final : public launcher {
  private:
   std::size_t gpus_of_worker(start_request const& one) const;
   driver::job_share share_of(start_request const& one) const;
-  std::vector<std::string> submission(std::vector<start_request const*> const& workers) const;
+  std::vector<std::string> submission(std::vector<start_request const*> const& workers,
+                                      std::vector<std::string> const& excluded) const;
   std::string script(std::vector<start_request const*> const& workers) const;
   void act(time_point now);
   void submit(std::vector<std::uint64_t> const& starts);
@@ -92,6 +99,7 @@ class slurm_launcher final : public launcher {
   command_runner runner_;
   std::map<std::uint64_t, start_request> requests_;  // of those that are not over
   std::map<std::uint64_t, std::string> started_by_;  // likewise: what was run and printed
+  std::map<std::uint64_t, time_point> awaited_;      // placed then; `never`: its worker has come
   std::string job_name_;                             // that was submitted last
   std::vector<std::uint64_t> submitted_;             // its starts
   std::string refusal_;                              // of that, if it is in doubt

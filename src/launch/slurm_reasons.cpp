@@ -51,10 +51,10 @@ std::string with_job(std::string_view text, std::string const& job) {
 slurm_wait meaning_of(std::string_view reason, std::string const& job) {
   auto const word = reason.substr(0, reason.find(','));
   for (auto const& one : known_reasons)
-    if (one.word == word) return {one.is_hopeless, with_job(one.to_do, job)};
+    if (one.word == word) return {one.is_hopeless, with_job(one.to_do, job), word == "ReqNodeNotAvail"};
   // "Nodes_required_for_job_are_DOWN,_DRAINED_or_reserved_for_jobs_in_higher_priority_partitions", which
   // later versions print with blanks.
-  if (reason.starts_with("Nodes")) return {false, "its nodes are down, drained or reserved (sinfo -R)"};
+  if (reason.starts_with("Nodes")) return {false, "its nodes are down, drained or reserved (sinfo -R)", true};
   auto const is_limit = word.starts_with("Assoc") || word.starts_with("QOS");
   if (word == "AssociationTimeLimit" ||
       (is_limit && (contains(word, "PerJob") || contains(word, "PerNode") || contains(word, "WallDuration"))))

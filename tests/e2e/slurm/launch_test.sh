@@ -82,6 +82,27 @@ if [[ $tier == quick ]]; then
   check 'what a program that is not there has its shell say is told' says '/no/such/program: not found'
   check 'and what was submitted' says '^\$ sbatch '
 
+  # The node that is taken first lacks the program, say: it fails each start, and is idle again at once.
+  cat >"$folder/fickle" <<FICKLE
+#!/bin/sh
+echo "\$SLURMD_NODENAME" >>"$folder/nodes"
+[ "\$(head -n 1 "$folder/nodes")" != "\$SLURMD_NODENAME" ] || exit 127
+exec '$program' "\$@"
+FICKLE
+  chmod 0755 "$folder/fickle"
+  plan 'time = "10m"' 'max = 1' "worker = [\"$folder/fickle\"]"
+  hub 1 0
+  check 'a node on which starts fail does not take all of them' says '^1 answered$'
+  check 'which is told' says 'on n[12] a start has failed, and for 60 s no job is submitted to it'
+  waits_for 'the queue to be empty' queue_is_empty
+  scontrol update NodeName=n2 State=DRAIN Reason=test
+  plan 'time = "10m"' 'max = 1' 'worker = ["/no/such/program"]' 'extra = ["--exclude=n2"]'
+  hub 1 0
+  check 'where there is no other node, jobs go there again' says 'there is no other one'
+  check 'and fail there, in words' says 'ended:.*\|FAILED'
+  scontrol update NodeName=n2 State=RESUME
+  waits_for 'the queue to be empty' queue_is_empty
+
   plan 'time = "2h"' 'max = 1' # its partition gives an hour
   hub 1 0
   check 'a job that would wait for ever fails its call with the reason' says 'PENDING (PartitionTimeLimit): .time. is longer than its partition allows'

@@ -371,9 +371,10 @@ TEST_CASE("what cannot be started where it was placed is cancelled, and ends wit
   REQUIRE(events.size() == 2);
   CHECK(events[1].job == "12");
   CHECK(events[1].where == "n2");
-  book.give_up(7, "its glibc is too old");
-  CHECK(book.cancel().empty());  // the other one goes on
-  book.give_up(8, "its glibc is too old");
+  book.give_up(0, 7, "its glibc is too old");
+  CHECK(told_of(book) == words{"notice 0"});  // the node is left out
+  CHECK(book.cancel().empty());               // the other one goes on
+  book.give_up(0, 8, "its glibc is too old");
   CHECK(book.cancel() == "12");
   book.already_over(6 * second);
   events.clear();
@@ -381,4 +382,156 @@ TEST_CASE("what cannot be started where it was placed is cancelled, and ends wit
   REQUIRE(events.size() == 2);
   CHECK(events[0].what == kind::ended);
   CHECK(events[0].text == "its glibc is too old\nits job 12 was over");
+}
+
+namespace {
+
+using nodes = std::vector<std::string>;
+
+// A start that is submitted as `id`, and the nodes that its job is not to run on.
+nodes submit(job_book& book, std::int64_t now, std::uint64_t start, std::string const& id) {
+  book.start(now, start);
+  REQUIRE(book.submission(now) == starts{start});
+  auto const excluded = book.excluded();
+  book.submitted(now, id);
+  return excluded;
+}
+
+void look(job_book& book, std::int64_t now, std::string const& id, job_book::seen const& is) {
+  REQUIRE(book.should_look(now));
+  book.listed(now, {{id, is}});
+}
+
+job_book::seen failed_on(std::string const& node) {
+  return {.is = state::over, .words = "FAILED (NonZeroExitCode)", .where = node, .has_failed = true};
+}
+
+}  // namespace
+
+TEST_CASE("a node on which a start has failed is left out of what is submitted, and for longer each time") {
+  job_book book({});
+  CHECK(submit(book, 0, 1, "11").empty());
+  look(book, 5 * second, "11", failed_on("n1"));
+  std::vector<job_book::event> events;
+  book.take(events);
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].what == kind::failed);
+  CHECK(events[1].what == kind::notice);
+  CHECK(events[1].text ==
+        "on n1 a start has failed, and for 60 s no job is submitted to it where there is another node:\n"
+        "its job 11: FAILED (NonZeroExitCode)");
+  CHECK(submit(book, 6 * second, 2, "12") == nodes{"n1"});
+  look(book, 10 * second, "12", {.is = state::waiting, .words = "PENDING (Resources)"});
+  events.clear();
+  book.take(events);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].text ==
+        "its job 12 waits: PENDING (Resources); it is not for n1, where starts have failed");
+  look(book, 15 * second, "12", {.is = state::running, .words = "RUNNING", .where = "n2"});
+  book.served(2);
+  book.stop(2);
+  REQUIRE(book.cancel() == "12");
+  book.already_over(20 * second);
+  CHECK(submit(book, 65 * second, 3, "13").empty());  // it may have been mended
+  look(book, 70 * second, "13", failed_on("n1"));
+  CHECK(submit(book, 189 * second, 4, "14") == nodes{"n1"});
+  look(book, 194 * second, "14", failed_on("n2"));
+  CHECK(submit(book, 195 * second, 5, "15") == nodes{"n2"});
+}
+
+TEST_CASE("whose worker has come, or whose job ended otherwise, is not taken for a bad node") {
+  job_book book({});
+  submit(book, 0, 1, "11");
+  book.served(1);  // before the queue was looked at
+  look(book, 5 * second, "11", failed_on("n1"));
+  CHECK(submit(book, 6 * second, 2, "12").empty());
+  look(book, 10 * second, "12", {.is = state::over, .words = "CANCELLED (None)", .where = "n1"});
+  CHECK(submit(book, 11 * second, 3, "13").empty());
+  look(book, 15 * second, "13", failed_on("n1"));
+  submit(book, 16 * second, 4, "14");
+  look(book, 20 * second, "14", {.is = state::running, .words = "RUNNING", .where = "n1"});
+  book.served(4);  // it was submitted before, say
+  CHECK(submit(book, 21 * second, 5, "15").empty());
+}
+
+TEST_CASE("what was placed and given up counts against its node") {
+  job_book book({});
+  submit(book, 0, 1, "11");
+  look(book, 5 * second, "11", {.is = state::running, .words = "RUNNING", .where = "n1"});
+  book.give_up(10 * second, 1, "its glibc is too old");
+  CHECK(submit(book, 11 * second, 2, "12") == nodes{"n1"});
+}
+
+TEST_CASE("where there is no other node, jobs go to those again on which starts have failed") {
+  job_book book({});
+  submit(book, 0, 1, "11");
+  look(book, 5 * second, "11", failed_on("n1"));
+  told_of(book);
+  SUBCASE("as it is refused") {
+    book.start(6 * second, 2);
+    REQUIRE(book.submission(6 * second) == starts{2});
+    REQUIRE(book.excluded() == nodes{"n1"});
+    book.refused(6 * second, "Requested node configuration is not available", false);
+    CHECK(told_of(book) == words{"notice 0"});
+    REQUIRE(book.submission(6 * second) == starts{2});
+    CHECK(book.excluded().empty());
+    book.refused(6 * second, "Requested node configuration is not available", false);
+    CHECK(told_of(book) == words{"failed 2"});
+  }
+  SUBCASE("as the job would wait for ever, or its other nodes are down for a minute") {
+    REQUIRE(submit(book, 6 * second, 2, "12") == nodes{"n1"});
+    auto const hopeless = job_book::seen{state::waiting, "PENDING (BadConstraints)", "", true};
+    job_book::seen const down{
+        .is = state::waiting, .words = "PENDING (ReqNodeNotAvail)", .lacks_nodes = true};
+    auto at = 10 * second;
+    SUBCASE("hopeless") {
+      look(book, at, "12", hopeless);
+      look(book, at += 5 * second, "12", hopeless);
+    }
+    SUBCASE("down") {
+      look(book, at, "12", down);
+      look(book, at += 5 * second, "12", {state::waiting, "PENDING (Priority)"});
+      for (int i = 0; i < 12; ++i) {
+        look(book, at += 5 * second, "12", down);
+        CHECK(book.cancel().empty());
+      }
+      look(book, at += 5 * second, "12", down);
+    }
+    REQUIRE(book.cancel() == "12");
+    book.cancelled(at);
+    told_of(book);
+    look(book, at += second, "12", {state::over, "CANCELLED (None)"});
+    CHECK(told_of(book).empty());  // it has not failed
+    REQUIRE(book.submission(at) == starts{2});
+    CHECK(book.excluded().empty());
+    book.submitted(at, "13");
+    told_of(book);
+    look(book, at += 5 * second, "13", failed_on("n1"));
+    CHECK(told_of(book) == words{"failed 2"});
+    CHECK(submit(book, at, 3, "14").empty());  // for half an hour
+  }
+}
+
+TEST_CASE("at most 16 nodes are left out, and a cancel that is refused leaves the job as it is") {
+  excluded_nodes excluded;
+  for (int i = 0; i < 20; ++i) excluded.failed(i, "n" + std::to_string(i));
+  CHECK(excluded.at(20).size() == excluded_nodes::most);
+  CHECK(excluded.failed(20, "n0") == 0);
+  for (int i = 0; i < 10; ++i) excluded.failed((i + 1) * 3600 * second, "n0");
+  CHECK(excluded.failed(11 * 3600 * second, "n0") == 60 * second);  // all of it is long ago
+
+  job_book book({});
+  submit(book, 0, 1, "11");
+  look(book, 5 * second, "11", failed_on("n1"));
+  submit(book, 6 * second, 2, "12");
+  job_book::seen const hopeless{state::waiting, "PENDING (BadConstraints)", "", true};
+  look(book, 10 * second, "12", hopeless);
+  look(book, 15 * second, "12", hopeless);
+  REQUIRE(book.cancel() == "12");
+  told_of(book);
+  book.not_cancelled(15 * second, "Access denied");
+  CHECK(told_of(book).empty());
+  look(book, 20 * second, "12", {.is = state::running, .words = "RUNNING", .where = "n2"});
+  CHECK(told_of(book) == words{"placed 2"});
+  CHECK(book.cancel().empty());
 }

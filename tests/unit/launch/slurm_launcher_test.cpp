@@ -333,7 +333,7 @@ TEST_CASE("a job that fails is told with what was submitted, what was said, or w
     launch::slurm_launcher by({.output = std::move(output), .interval = 1s}, *slurmd.poller);
     by.start(order_for(1));
     auto const told = slurmd.next(by);
-    REQUIRE(told.size() == 1);
+    REQUIRE(told.size() == 2);  // and that its node is left out
     CHECK(told[0].what == what::failed);
     CHECK(told[0].text.find("\nIt was started by\n$ sbatch --nodes=1 ") != std::string::npos);
     return told[0].text.substr(0, told[0].text.find("\nIt was started by"));
@@ -488,6 +488,7 @@ TEST_CASE("a node that cannot run what is carried is said in words, and its job 
   order.order.hub.clear();
   by.start(order);
   CHECK(slurmd.next(by)[0].what == what::placed);
+  CHECK(slurmd.next(by)[0].what == what::notice);  // its node is left out
   auto const ended = slurmd.next(by);
   CHECK(ended[0].what == what::ended);
   CHECK_MESSAGE(ended[0].text.find("the program cannot be started on 'n1':\nglibc: needed 2.") == 0,
@@ -520,4 +521,55 @@ TEST_CASE("a step in another job does not take over what this process's own job 
                                        "SLURM_NTASKS", "srun", "--jobid=17"};
   CHECK(std::vector<std::string>(words.begin(), words.begin() + 7) == begin);
   CHECK(words.back() == "true");
+}
+
+TEST_CASE("the next job is not for a node on which one has failed, nor for those that `extra` excludes") {
+  CHECK(launch::exclusion_of({}, {"-xn7"}).empty());
+  CHECK(launch::exclusion_of({"n1", "n2"}, {"--qos=low"}) == "--exclude=n1,n2");
+  CHECK(launch::exclusion_of({"n1"}, {"--exclude=n7"}) == "--exclude=n7,n1");
+  CHECK(launch::exclusion_of({"n1"}, {"--exclude", "n[7-9]"}) == "--exclude=n[7-9],n1");
+  CHECK(launch::exclusion_of({"n1"}, {"-x", "n7", "-xn8"}) == "--exclude=n8,n1");
+  CHECK(launch::exclusion_of({"n1"}, {"--exclude=./bad_nodes"}).empty());
+  CHECK(launch::exclusion_of({"n1"}, {"--nodelist=n1"}).empty());
+  CHECK(launch::exclusion_of({"n1"}, {"-wn1"}).empty());
+  CHECK(launch::jobs_in("18|PENDING||ReqNodeNotAvail, UnavailableNodes:n2").at("18").lacks_nodes);
+  CHECK_FALSE(launch::jobs_in("18|PENDING||Resources").at("18").lacks_nodes);
+
+  stand_in slurm;
+  launch::slurm_launcher by({.interval = 1s}, *slurm.poller);
+  slurm.say("queue", "17|FAILED|n1|NonZeroExitCode\n");
+  by.start(order_for(1));
+  auto told = slurm.next(by);
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].what == what::failed);
+  CHECK(told[1].what == what::notice);
+  CHECK(told[1].text.starts_with("on n1 a start has failed, "));
+  CHECK(slurm.read("line").find("--exclude") == std::string::npos);
+  slurm.say("queue", "17|RUNNING|n2|None\n");
+  by.start(order_for(2));
+  CHECK(slurm.next(by)[0].what == what::placed);
+  CHECK(slurm.read("line").find(" --exclude=n1 --parsable ") != std::string::npos);
+}
+
+TEST_CASE("a node whose worker does not come in time is left out, one whose worker has come is not") {
+  stand_in slurm;
+  launch::slurm_launcher by({.interval = 1s}, *slurm.poller);
+  auto start = order_for(1);
+  start.patience = 1;
+  slurm.say("queue", "17|RUNNING|n1|None\n");
+  by.start(start);
+  CHECK(slurm.next(by)[0].what == what::placed);
+  auto comes = false;
+  SUBCASE("it does not") {}
+  SUBCASE("it does") { comes = true; }
+  if (comes) by.served(1);
+  by.stop(1);
+  std::string text;
+  for (auto ended = false; !ended;)
+    for (auto const& one : slurm.next(by)) {
+      ended = ended || one.what == what::ended;
+      text += one.text;
+    }
+  CHECK((text.find("on n1 a start has failed") == std::string::npos) == comes);
+  CHECK((text.find("its worker has not come in time") == std::string::npos) == comes);
 }
