@@ -43,6 +43,7 @@ void preemption(findings& seen) { run_script(seen, "preemption"); }
 void node_loss(findings& seen) { run_script(seen, "node_loss"); }
 void host_key(findings& seen) { run_script(seen, "host_key"); }
 void half_copied(findings& seen) { run_script(seen, "half_copied"); }
+void far_disk(findings& seen) { run_script(seen, "far_disk"); }
 
 }  // namespace
 
@@ -60,6 +61,8 @@ std::vector<row> launch_rows() {
        "every call told in ssh's words, none run there", host_key, 120s},
       {"half-copied", "a program's copy is cut short on its way, and later on its disk",
        "every call answered; nothing that is not whole is run, or left", half_copied, 180s},
+      {"far-disk", "the disk of an ssh host is full before a program is carried there, and then as it comes",
+       "every call told what lacks, after that answered; nothing half is left", far_disk, 120s},
   };
 }
 

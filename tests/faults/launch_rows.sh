@@ -132,9 +132,34 @@ SSH
   echo "copies left that are not whole|$(find "$folder/cache" \( -name "${program##*/}" -o -name 'incoming*' \) ! -size "${whole}c" | wc -l)|0"
 }
 
+# The disk where the program is to go has no room; later it has when that is looked at, and not when it comes.
+far_disk() {
+  unshare --mount true 2>/dev/null || { echo 'no mount namespaces can be made here' && exit 77; }
+  ssh_host 'carry = true' "cache = \"$folder/cache\""
+  mkdir "$folder/cache"
+  cat >"$folder/enter" <<ENTER
+#!/bin/sh
+if [ -e '$folder/full' ] || { [ -e '$folder/looked' ] && mkdir '$folder/came'; } 2>/dev/null; then
+  mount -t tmpfs -o size=1m none '$folder/cache' || exit
+fi
+[ -e '$folder/full' ] || mkdir '$folder/looked' 2>/dev/null
+exec "\$@"
+ENTER
+  chmod 0755 "$folder/enter"
+  sed -i "s|ProxyCommand |&unshare --mount $folder/enter |" "$folder/ssh_config"
+  touch "$folder/full"
+  hub 2 0 || true
+  echo "of 2 calls told what there is no room for|$(told '^room: needed ')|2"
+  rm "$folder/full"
+  hub 3 0 || true
+  [[ -d $folder/came ]] && echo 'copies that found no room|1|1' || echo 'copies that found no room|0|1'
+  echo "of 3 calls answered then|$(answered)|3"
+  echo "copies left that are not whole|$(find "$folder/cache" -name 'incoming*' | wc -l)|0"
+}
+
 rm -rf "$folder"
 mkdir -p "$folder"
 touch "$folder/said" "$folder/ran"
 "$yonder" keygen "$folder/keys" >/dev/null
-if [[ $row != host_key && $row != half_copied ]]; then cluster_starts "$folder/cluster"; fi
+if [[ $row != host_key && $row != half_copied && $row != far_disk ]]; then cluster_starts "$folder/cluster"; fi
 "$row"
