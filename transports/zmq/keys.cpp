@@ -18,6 +18,7 @@
 #include <initializer_list>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace yonder::transport {
 
@@ -45,6 +46,18 @@ struct opened_file {
   struct ::stat state {};
 };
 
+// Whoever may write to a folder may put another file in the place of one of it, whatever that one's mode.
+void require_own_folder(std::filesystem::path const& file) {
+  auto const folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  struct ::stat state {};
+  if (::stat(folder.c_str(), &state) != 0) refuse_file_errno(folder, "cannot be examined");
+  if (state.st_uid != ::geteuid() && state.st_uid != 0)
+    refuse_file(folder,
+                "belongs to user " + std::to_string(state.st_uid) + ", who is neither this one nor root");
+  if ((state.st_mode & 022) != 0 && (state.st_mode & S_ISVTX) == 0)
+    refuse_file(folder, "can be written by other users; run: chmod go-w " + folder.string());
+}
+
 opened_file open_file(std::filesystem::path const& file) {
   constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   opened_file opened{platform::unique_fd(platform::retry([&] { return ::open(file.c_str(), flags); })), {}};
@@ -58,6 +71,7 @@ opened_file open_file(std::filesystem::path const& file) {
   if (!S_ISREG(opened.state.st_mode)) refuse_file(file, "is not a file");
   if (static_cast<std::size_t>(opened.state.st_size) > max_file_size)
     refuse_file(file, "is too large for a file of keys");
+  require_own_folder(file);
   return opened;
 }
 
@@ -123,15 +137,20 @@ void write_all(std::filesystem::path const& file, int fd, std::string_view text)
   }
 }
 
-// The parts one after the other, so that no secret is copied.
+// The parts one after the other, so that no secret is copied. Half a file is not left there.
 void write_new(std::filesystem::path const& file, mode_t mode,
                std::initializer_list<std::string_view> parts) {
   constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
   platform::unique_fd const fd(platform::retry([&] { return ::open(file.c_str(), flags, mode); }));
   if (!fd) refuse_file_errno(file, "cannot be created");
-  for (auto const part : parts) write_all(file, fd.get(), part);
-  if (::fchmod(fd.get(), mode) != 0 || platform::retry([&] { return ::fsync(fd.get()); }) != 0)
-    refuse_file_errno(file, "cannot be written");
+  try {
+    for (auto const part : parts) write_all(file, fd.get(), part);
+    if (::fchmod(fd.get(), mode) != 0 || platform::retry([&] { return ::fsync(fd.get()); }) != 0)
+      refuse_file_errno(file, "cannot be written");
+  } catch (...) {
+    ::unlink(file.c_str());
+    throw;
+  }
 }
 
 }  // namespace
@@ -152,13 +171,13 @@ std::string read_secret_text(std::filesystem::path const& file) {
   return text;
 }
 
-// A new account has no ~/.config; what cannot be made shows when the folder itself is.
+// A new account has no ~/.config.
 void make_parent_folders(std::filesystem::path const& folder) {
   auto const parent = folder.parent_path();
   std::error_code unknown;
   if (parent.empty() || std::filesystem::exists(parent, unknown)) return;
   make_parent_folders(parent);
-  static_cast<void>(::mkdir(parent.c_str(), 0700));
+  if (::mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST) refuse_file_errno(parent, "cannot be created");
 }
 
 void write_new_file(std::filesystem::path const& file, mode_t mode, std::string_view text) {
@@ -190,14 +209,27 @@ void keygen(std::filesystem::path const& folder) {
   key_pair server, client;
   draw(server);
   draw(client);
-  write_new(files.server_secret, 0600, {view(server.secret_half), "\n"});
-  write_new(files.server_public, 0644, {view(server.public_half), "\n"});
-  write_new(files.client_secret, 0600, {view(client.secret_half), "\n"});
-  write_new(files.client_public, 0644, {view(client.public_half), "\n"});
-  write_new(files.authorized, 0600,
-            {"# Whom this hub lets in: one public key a line, and its owner's role. It is read again when it "
-             "changes.\n",
-             view(client.public_half), " role=client,worker name=client.pub\n"});
+  // All of them, or none: with some of them there neither keygen nor a hub goes on. A hub looks for its
+  // secret.
+  std::vector<std::filesystem::path> made;
+  auto const write = [&made](std::filesystem::path const& file, mode_t mode,
+                             std::initializer_list<std::string_view> parts) {
+    write_new(file, mode, parts);
+    made.push_back(file);
+  };
+  try {
+    write(files.server_public, 0644, {view(server.public_half), "\n"});
+    write(files.client_secret, 0600, {view(client.secret_half), "\n"});
+    write(files.client_public, 0644, {view(client.public_half), "\n"});
+    write(files.authorized, 0600,
+          {"# Whom this hub lets in: one public key a line, and its owner's role. It is read again when it "
+           "changes.\n",
+           view(client.public_half), " role=client,worker name=client.pub\n"});
+    write(files.server_secret, 0600, {view(server.secret_half), "\n"});
+  } catch (...) {
+    for (auto const& file : made) ::unlink(file.c_str());
+    throw;
+  }
 }
 
 void decode_key(std::string_view what, std::string_view text, raw_key& key) {

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <csignal>
+#include <fstream>
 
 #include "tests/unit/transports/zmq_hub.hpp"
 
@@ -101,6 +106,48 @@ TEST_CASE("files that are missing, or hold no key, are refused in words") {
   std::ofstream(files.authorized, std::ios::trunc) << "# fine\n\nbad line\n";
   auto const listen = [&] { zmq_server(hub.w.poller, {{"tcp://127.0.0.1:*"}, hub.keys, {}}); };
   CHECK(says(error_of(listen), "line 3"));
+}
+
+TEST_CASE("keys that cannot be written leave none behind, so that they can be made later") {
+  temporary_folder folder;
+  auto const keys = folder.path() / "keys";
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  auto const handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit const little{60, before.rlim_max};  // a key, and not the list
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &little) == 0);
+  auto const error = error_of([&] { keygen(keys); });
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, handler);
+  CHECK(says(error, "authorized_keys: cannot be written"));
+  CHECK(fs::is_empty(keys));
+  keygen(keys);
+  CHECK(fs::exists(key_files(keys).server_secret));
+}
+
+TEST_CASE("a folder above the keys that cannot be made is told as that") {
+  temporary_folder folder;
+  std::ofstream(folder.path() / "file") << "x";
+  auto const error = error_of([&] { keygen(folder.path() / "file" / "config" / "yonder"); });
+  CHECK(says(error, "file/config: cannot be created: Not a directory"));
+}
+
+TEST_CASE("a folder of keys that others can write to is refused") {
+  temporary_folder folder;
+  auto const keys = folder.path() / "keys";
+  keygen(keys);
+  transport::secret_key key;
+  for (auto const mode : {0777, 0775, 0702}) {
+    REQUIRE(::chmod(keys.c_str(), mode) == 0);
+    CHECK(says(error_of([&] { transport::read_secret_key(key_files(keys).server_secret, key); }),
+               "keys: can be written by other users; run: chmod go-w "));
+    CHECK(says(error_of([&] { transport::read_public_key(key_files(keys).server_public); }),
+               "keys: can be written by other users"));
+  }
+  for (auto const mode : {0755, 01777, 0700}) {
+    REQUIRE(::chmod(keys.c_str(), mode) == 0);
+    CHECK_NOTHROW(transport::read_secret_key(key_files(keys).server_secret, key));
+  }
 }
 
 TEST_CASE("keygen makes the folders above its own, too, for this user only") {
