@@ -65,7 +65,10 @@ std::vector<address> parsed(std::vector<std::string> const& texts) {
     throw setup_error(errc::bad_configuration,
                       "no address was named to listen at: tls://HOST:PORT or unix:///FOLDER/NAME");
   std::vector<address> all;
-  for (auto const& text : texts) all.push_back(parse_address(text, address_use::listen, socket_schemes));
+  for (auto const& text : texts) {
+    all.push_back(parse_address(text, address_use::listen, socket_schemes));
+    if (auto* const tcp = std::get_if<tcp_address>(&all.back())) resolve_device(*tcp);
+  }
   return all;
 }
 

@@ -2,11 +2,13 @@
 #include "transports/zmq/address.hpp"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/un.h>
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 #include <string_view>
 
 #include "transports/setup_error.hpp"
@@ -84,6 +86,31 @@ ipc_address parse_ipc(std::string const& text, std::string const& scheme) {
 }
 
 }  // namespace
+
+void resolve_device(tcp_address& where) {
+  ifaddrs* all = nullptr;
+  if (where.is_literal || ::getifaddrs(&all) != 0) return;
+  std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> const owner(all, &::freeifaddrs);
+  std::string of_ipv6;
+  for (auto const* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || where.host != one->ifa_name) continue;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (one->ifa_addr->sa_family == AF_INET) {
+      auto const* const at = reinterpret_cast<sockaddr_in const*>(one->ifa_addr);
+      ::inet_ntop(AF_INET, &at->sin_addr, text, sizeof text);
+      where.host = text;
+      where.is_literal = true;
+      return;
+    }
+    if (one->ifa_addr->sa_family != AF_INET6 || !of_ipv6.empty()) continue;
+    auto const* const at = reinterpret_cast<sockaddr_in6 const*>(one->ifa_addr);
+    if (!IN6_IS_ADDR_LINKLOCAL(&at->sin6_addr))
+      of_ipv6 = ::inet_ntop(AF_INET6, &at->sin6_addr, text, sizeof text);
+  }
+  if (of_ipv6.empty()) return;
+  where.host = of_ipv6;
+  where.is_literal = true;
+}
 
 bool is_ipv6(std::string const& literal) {
   in6_addr number{};

@@ -39,6 +39,10 @@ enum class address_use : std::uint8_t { listen, connect };
 YONDER_API address parse_address(std::string const& text, address_use use,
                                  address_schemes const& schemes = zmq_schemes);
 
+// To listen at: in place of the name of one of this machine's network devices an address that it has, of IPv4
+// if there is one, else of IPv6 and not its link's own. Any other host stays as it is.
+YONDER_API void resolve_device(tcp_address& where);
+
 YONDER_API std::string to_string(tcp_address const& from, address_schemes const& schemes = zmq_schemes);
 YONDER_API std::string to_string(ipc_address const& from, address_schemes const& schemes = zmq_schemes);
 

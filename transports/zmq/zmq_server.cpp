@@ -70,8 +70,10 @@ void zmq_server::open(listen_options const& options) {
   if (options.addresses.empty())
     throw setup_error(errc::bad_configuration,
                       "no address was named to listen at: tcp://HOST:PORT or ipc:///FOLDER/NAME");
-  for (auto const& text : options.addresses)
-    bindings_.push_back({parse_address(text, address_use::listen), {}, {}});
+  for (auto const& text : options.addresses) {
+    auto& at = bindings_.emplace_back(binding{parse_address(text, address_use::listen), {}, {}});
+    if (auto* const tcp = std::get_if<tcp_address>(&at.where)) resolve_device(*tcp);
+  }
   prepare(socket_, bounds_);
   socket_.set(zmq::sockopt::router_mandatory, true);
   socket_.set(zmq::sockopt::zap_domain, authenticator::domain);

@@ -233,6 +233,8 @@ TEST_CASE("a hub listens at addresses of its machine, and says so where it is as
   auto const keys = folder.path() / "keys";
   keygen(keys);
   CHECK(says(error_of([&] { zmq_server(w.poller, {{"tcp://localhost:*"}, keys, {}}); }), "network device"));
+  zmq_server const server(w.poller, {{"tcp://lo:*"}, keys, {}});  // whose address is what others are told
+  CHECK(server.addresses().front().starts_with("tcp://127.0.0.1:"));
 }
 
 TEST_CASE(
