@@ -22,9 +22,9 @@ namespace yonder::runtime_detail {
 class printed_text {
  public:
   static constexpr core::duration told_every = 50 * core::millisecond;
-  static constexpr std::size_t most_kept = std::size_t{64} << 10;  // bytes; the oldest go
   // Of what the hub is told: so much at once, and so much more each second.
   static constexpr std::size_t most_told = std::size_t{1} << 20;  // bytes
+  static constexpr std::size_t most_kept = most_told;             // bytes; the oldest go
 
   // Whose it is: `count` attempts with consecutive numbers, which ran together. Attempt 0: nobody's.
   struct owner {

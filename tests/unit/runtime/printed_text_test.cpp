@@ -70,6 +70,26 @@ TEST_CASE("what a process had taken of what it printed when it was killed lies w
   ::munmap(shared, sizeof(text_in_hand));
 }
 
+TEST_CASE("of what is printed at once as much is kept as may be told at once") {
+  pipe_ends const printed, relay;
+  std::array<char, 32768> block{};
+  block.fill('x');
+  printed_text text(unique_fd(::dup(printed.readable.get())), unique_fd(::dup(relay.writable.get())));
+  std::size_t written = 0;
+  for (; written < std::size_t{300} << 10; written += block.size()) {
+    REQUIRE(::write(printed.writable.get(), block.data(), block.size()) == block.size());
+    REQUIRE(text.read());
+    text.keep(0, {});
+  }
+  std::size_t told = 0;
+  while (auto const piece = text.next(0, false)) {
+    CHECK(piece->skipped == 0);
+    told += piece->text.size();
+    text.told(*piece);
+  }
+  CHECK(told == written);
+}
+
 TEST_CASE("what a worker had in hand when it ended is told once, however much of it had been passed on") {
   auto const hand = hand_with("the last words\n");
   CHECK(hand.left("") == "the last words\n");
