@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <thread>
@@ -182,12 +184,28 @@ table table_of(std::vector<call_snapshot> const& calls) {
   return listed;
 }
 
-struct journal_report {
-  std::string state = std::string(core::journal_state::none);
+// A hub that ends in good order.
+struct drain_report {
+  std::optional<double> within;  // seconds
+  std::string text() const {
+    auto const most = within ? ", " + std::to_string(std::lround(*within)) + " s at most" : std::string();
+    return "the hub ends, and begins no further calls; those that run are waited for" + most + "\n";
+  }
+  std::string json() const {
+    std::ostringstream text;
+    text << "{\"within\": ";
+    within ? text << *within : text << "null";
+    return text.str() + "}";
+  }
+};
+
+struct hub_report {
+  std::string state = std::string(core::journal_state::none);  // of its journal
   std::string why;
+  std::optional<drain_report> drains;
 
   bool has_failed() const { return state == core::journal_state::failed; }
-  // A line; empty: there is nothing to say.
+  // A line of its journal; empty: there is nothing to say.
   std::string text() const {
     if (why.empty()) return {};
     return (has_failed() ? "the hub's journal has failed: " : "the hub's journal takes no durable calls: ") +
@@ -195,17 +213,21 @@ struct journal_report {
   }
 };
 
-journal_report journal_of(runtime const& connected) {
-  journal_report told;
+hub_report report_of(runtime const& connected) {
+  hub_report told;
   for (auto const& row : rows_from(connected, core::tell_journal, {})) {
     if (row.size() != 2) continue;
     if (row[0] == "state") told.state = row[1];
     if (row[0] == "why") told.why = row[1];
+    if (row[0] != "drains") continue;
+    double milliseconds = 0;
+    auto const [end, error] = std::from_chars(row[1].data(), row[1].data() + row[1].size(), milliseconds);
+    told.drains = drain_report{error == std::errc() ? std::optional(milliseconds / 1000) : std::nullopt};
   }
   return told;
 }
 
-std::string journal_in_json(journal_report const& journal) {
+std::string journal_in_json(hub_report const& journal) {
   return "{\"state\": " + in_json(journal.state) +
          (journal.why.empty() ? "" : ", \"why\": " + in_json(journal.why)) + "}";
 }
@@ -213,13 +235,14 @@ std::string journal_in_json(journal_report const& journal) {
 void print_all(runtime const& connected, bool json, bool live) {
   auto const pools = connected.pools();
   auto const workers = rows_from(connected, core::list_workers, {});
-  auto const journal = journal_of(connected);
+  auto const hub = report_of(connected);
   if (json) {
     std::cout << "{\"pools\": " << pools_in_json(pools) << ",\n\"workers\": " << workers_in_json(workers)
-              << ",\n\"journal\": " << journal_in_json(journal) << "}\n";
+              << ",\n\"journal\": " << journal_in_json(hub)
+              << ",\n\"drains\": " << (hub.drains ? hub.drains->json() : "null") << "}\n";
     return;
   }
-  auto text = journal.text();
+  auto text = (hub.drains ? hub.drains->text() : std::string()) + hub.text();
   if (!text.empty()) text.pop_back(), text = in_lines(text, 2);
   text += table_of(pools).text() + reasons_of(pools, live ? 4 : 12) + "\n" + table_of(workers).text();
   std::cout << (live ? as_live_page(text) : text);
@@ -278,7 +301,7 @@ int list_calls(hub_choice const& hub, bool json) {
   auto const calls = connected.calls();
   std::cout << (json ? calls_in_json(calls) + "\n" : table_of(calls).text());
   flush_output();
-  auto const journal = journal_of(connected);
+  auto const journal = report_of(connected);
   if (!journal.has_failed()) return EXIT_SUCCESS;
   std::cerr << "yonder: " << journal.text()
             << "yonder: calls that only the journal has are not listed; they go on when a hub with it is "

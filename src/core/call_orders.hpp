@@ -22,7 +22,9 @@ inline constexpr std::string_view cancel_call = " cancel";    // a call_id -> "c
                                                               // explain_call where it has ended; or none
 inline constexpr std::string_view list_workers = " workers";  // nothing -> rows of worker_columns
 inline constexpr std::string_view tell_journal = " journal";  // nothing -> "state" and a journal_state, and
-                                                              // "why" where it takes nothing
+                                                              // "why" where it takes nothing; "drains" of a
+                                                              // hub that ends, and for how many milliseconds
+                                                              // it waits yet, empty: for any number
 inline constexpr std::string_view list_schedules = " schedules";  // nothing -> encode_schedules()
 inline constexpr std::string_view tell_schedule = " schedule";  // encode_change() -> u64: its id, or nothing
 inline constexpr std::string_view read_logs = " logs";          // a log_order -> a log_page

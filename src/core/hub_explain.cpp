@@ -170,6 +170,14 @@ text_rows hub::state::journal_in_rows() const {
   return {{"state", std::string(failed ? journal_state::failed : journal_state::refuses)}, {"why", why}};
 }
 
+text_rows hub::state::state_in_rows(time_point now) const {
+  auto rows = journal_in_rows();
+  if (!drains) return rows;
+  auto const left = std::max<duration>(0, drain_until - now) / millisecond;
+  rows.push_back({"drains", drain_until == never ? std::string() : std::to_string(left)});
+  return rows;
+}
+
 text_rows hub::state::explain(time_point now, call_record& call) {
   auto const* const function = call.function;  // null: it has ended
   text_rows rows{{"call", in_words(call.id)}};
@@ -269,7 +277,7 @@ void hub::state::take_call_order(time_point now, client_session& client, std::st
     if (!operates(client)) return answer(now, client, id, only_for_operators(), out);
     return answer_order(now, client, id, encode_rows(workers_in_rows()), out);
   }
-  if (what == tell_journal) return answer_order(now, client, id, encode_rows(journal_in_rows()), out);
+  if (what == tell_journal) return answer_order(now, client, id, encode_rows(state_in_rows(now)), out);
   if (is_schedule_order(what)) return take_schedule_order(now, client, what, message, out);
   if (what == read_logs) {
     log_order order;

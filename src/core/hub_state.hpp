@@ -445,6 +445,7 @@ struct hub::state {
   text_rows explain(time_point now, call_record& call);
   text_rows explain(time_point now, kept_result const& one, call_id meant);
   text_rows journal_in_rows() const;
+  text_rows state_in_rows(time_point now) const;
   std::string gpus_of(worker_session const& worker) const;
   text_rows workers_in_rows();
   call_record* call_for(client_session const& client, call_id id);

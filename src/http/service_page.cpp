@@ -164,6 +164,7 @@ void service::show_status(context& in) {
                                                            {"retries", seen.retries},
                                                            {"workers_lost", seen.workers_lost}};
   for (auto const& [name, value] : numbers) all.number(name, static_cast<std::int64_t>(value));
+  if (draining_) all.number("draining", 1);  // and its hub with it
   all.raw("tasks", "[" + tasks + "]");
   reply(in, {.body = std::move(all).finish()});
 }

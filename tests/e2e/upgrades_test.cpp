@@ -185,6 +185,19 @@ TEST_CASE("a hub that is told to end waits for what runs, and is ended by a seco
   auto const said = site.hub().read_line();
   CHECK(said.find("the hub ends, and begins no further calls; those that run are waited for, 25 s at most") !=
         std::string::npos);
+  auto const ps = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "ps");
+    words.insert(words.end(), {"--hub", site.address(), "--keys", site.keys()});
+    program shown(YONDER_COMMAND, std::vector<std::string>{}, words);
+    auto text = shown.read_all();
+    shown.wait();
+    return text;
+  };
+  auto const shown = ps({});
+  CHECK_MESSAGE(
+      shown.find("the hub ends, and begins no further calls; those that run are waited for, 2") == 0, shown);
+  auto const json = ps({"--json"});
+  CHECK_MESSAGE(json.find("\n\"drains\": {\"within\": 2") != std::string::npos, json);
   auto all = true;
   SUBCASE("it ends when that has ended") { running.cancel(); }
   SUBCASE("it ends at once") {

@@ -256,6 +256,21 @@ TEST_CASE("what does not end is waited for so long, or as long as is said then")
   }
 }
 
+TEST_CASE("a hub that drains says so to whoever asks, and for how long it waits yet") {
+  ending_hub s;
+  s.client.call(1);
+  auto const drains = [&] {
+    for (auto const& row : rows_of(s.client, 60, tell_journal, {}))
+      if (row.front() == "drains") return "for " + row.at(1);
+    return std::string("no");
+  };
+  CHECK(drains() == "no");
+  s.drain();
+  s.told();
+  s.hub.wait(second);
+  CHECK(drains() == "for 19000");
+}
+
 TEST_CASE("a client that does not say that it has heard is waited for as long as one that is silent") {
   ending_hub s;
   s.drain();
