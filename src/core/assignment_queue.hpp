@@ -44,8 +44,9 @@ class assignment_queue {
   template <class Give>
   void hand_back(attempt_range const& range, Give&& give) {
     for (std::size_t at = 0; at < frames_.size();) {
-      hand_back(frames_[at], range, give);
-      if (frames_[at].left == 0)
+      auto& one = frames_[at];
+      if (one.meets(range)) hand_back(one, range, give);
+      if (one.left == 0)
         frames_.erase(at);
       else
         ++at;
@@ -99,6 +100,13 @@ class assignment_queue {
       offset = 0;
       gone.clear();
     }
+    // Whether the range has some of its items.
+    bool meets(attempt_range const& range) const noexcept {
+      auto const& of = range.first;
+      return of.call.number < key.call.number + items.count &&
+             key.call.number < of.call.number + range.count && of.call.session == key.call.session &&
+             of.attempt == key.attempt && of.epoch == key.epoch;
+    }
     bool waits(std::uint32_t item) const { return item >= next && (gone.empty() || !gone[item]); }
   };
 
@@ -111,12 +119,9 @@ class assignment_queue {
   template <class Give>
   void hand_back(assigned& one, attempt_range const& range, Give& give) {
     auto const& key = range.first;
-    if (key.call.session != one.key.call.session || key.attempt != one.key.attempt ||
-        key.epoch != one.key.epoch)
-      return;
     auto const begin = std::max(key.call.number, one.key.call.number) - one.key.call.number;
     auto const past = std::min(key.call.number + range.count, one.key.call.number + one.items.count);
-    auto const end = past > one.key.call.number ? past - one.key.call.number : 0;
+    auto const end = past - one.key.call.number;
     for (auto item = static_cast<std::uint32_t>(begin); item < end;) {
       auto row = item;
       while (row < end && one.waits(row)) ++row;

@@ -201,7 +201,7 @@ inline std::bitset<mark_count> marks;
 // Choices that are allowed and rare, and dangerous where they are not thought of: made one time in so many,
 // if at all, in a world that wants them.
 struct rare_choices {
-  std::uint64_t one_in = 0;  // 0: never
+  std::uint64_t one_in = 0;  // a power of two; 0: never
   std::uint64_t state = 0;
 };
 inline rare_choices rare;
@@ -209,15 +209,17 @@ inline rare_choices rare;
 inline bool chosen_rarely() noexcept {
   if (rare.one_in == 0) return false;
   rare.state = rare.state * 6364136223846793005 + 1442695040888963407;
-  return (rare.state >> 33) % rare.one_in == 0;
+  return ((rare.state >> 33) & (rare.one_in - 1)) == 0;
 }
 
 }  // namespace yonder::core
 
-#define YONDER_RARELY() (::yonder::core::chosen_rarely())
+// Laid out as what nearly never happens.
+#define YONDER_RARELY() (__builtin_expect(::yonder::core::chosen_rarely(), 0) != 0)
 #define YONDER_REACHED(name) \
   static_cast<void>(::yonder::core::marks.set(static_cast<std::size_t>(::yonder::core::mark::name)))
-#define YONDER_MUTANT(name) (::yonder::core::planted == ::yonder::core::mutant::name)
+#define YONDER_MUTANT(name) \
+  (__builtin_expect(::yonder::core::planted == ::yonder::core::mutant::name, 0) != 0)
 #else
 #include <cstddef>
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace yonder::core::simulation {
@@ -27,10 +28,6 @@ class schedule {
     Happening what;
   };
 
-  schedule() {
-    for (auto& slot : near_) slot.reserve(16);
-  }
-
   // Not earlier than what was taken last. `what` by its parts, which are written where they stay.
   template <class... Parts>
   void plan(time_point when, Parts... what) {
@@ -41,8 +38,9 @@ class schedule {
       far_.emplace_back(when, order, what...);
       return std::push_heap(far_.begin(), far_.end(), later);
     }
-    near_[slot % slots].emplace_back(when, order, what...);
-    taken_[slot % slots / 64] |= std::uint64_t{1} << slot % 64;
+    auto& lie = near_[slot % slots];
+    if (lie.empty()) take_slot(slot, lie);
+    lie.emplace_back(when, order, what...);
     ++in_slots_;
   }
 
@@ -61,6 +59,14 @@ class schedule {
   static std::uint64_t slot_of(time_point when) { return static_cast<std::uint64_t>(when) >> slot_bits; }
   static bool later(entry const& a, entry const& b) {
     return a.when != b.when ? a.when > b.when : a.order > b.order;
+  }
+
+  // Slots come and go: each has memory that one has left just now.
+  void take_slot(std::uint64_t slot, std::vector<entry>& lie) {
+    taken_[slot % slots / 64] |= std::uint64_t{1} << slot % 64;
+    if (spare_.empty()) return lie.reserve(16);
+    lie.swap(spare_.back());
+    spare_.pop_back();
   }
 
   void insert(entry const& made) {
@@ -96,7 +102,10 @@ class schedule {
       auto const far = far_.empty() ? ~std::uint64_t{0} : slot_of(far_.front().when);
       present_ = std::min(next_taken(), far);
     }
-    now_.swap(near_[present_ % slots]);
+    if (auto& lie = near_[present_ % slots]; !lie.empty()) {
+      spare_.push_back(std::move(now_));
+      now_ = std::exchange(lie, {});
+    }
     taken_[present_ % slots / 64] &= ~(std::uint64_t{1} << present_ % 64);
     in_slots_ -= now_.size();
     for (std::size_t i = 1; i < now_.size(); ++i) settle(i);
@@ -111,6 +120,7 @@ class schedule {
   std::size_t next_ = 0;
   std::uint64_t present_ = 0;  // its slot
   std::array<std::vector<entry>, slots> near_;
+  std::vector<std::vector<entry>> spare_;          // empty ones; the last one was used last
   std::array<std::uint64_t, slots / 64> taken_{};  // of these, those that are not empty, bit by bit
   std::size_t in_slots_ = 0;                       // entries of these
   std::vector<entry> far_;
