@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 namespace yonder::core {
 namespace {
@@ -229,10 +230,11 @@ bool link::was_transmitted(std::uint32_t ticket) const noexcept {
 }
 
 // Numbered frames are delivered in the order of their numbers, and those up to the acknowledged one are held
-// no longer.
+// no longer. The latest first: it is asked for most, and hundreds may be in flight.
 bool link::was_delivered(std::uint32_t ticket) const noexcept {
   return reliable_ || (was_transmitted(ticket) &&
-                       std::none_of(in_flight_.begin(), in_flight_.end(),
+                       std::none_of(std::make_reverse_iterator(in_flight_.end()),
+                                    std::make_reverse_iterator(in_flight_.begin()),
                                     [&](sent_frame const& one) { return one.ticket == ticket; }));
 }
 
