@@ -56,6 +56,13 @@ void leave_nothing_unread(int socket) noexcept {
   }
 }
 
+// Small frames are one part, for which the system's way is shorter.
+ssize_t send_parts(int socket, msghdr const& message) noexcept {
+  constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (message.msg_iovlen != 1) return ::sendmsg(socket, &message, flags);
+  return ::send(socket, message.msg_iov->iov_base, message.msg_iov->iov_len, flags);
+}
+
 // How many bytes of a connection were not read yet.
 std::size_t unread_of(int socket) noexcept {
   int bytes = 0;
@@ -203,6 +210,7 @@ void local_endpoint::receive(std::vector<event>& events, std::size_t most) {
 // next, as is one whose service throws.
 template <class Room, class Serve>
 void local_endpoint::serve(std::vector<peer_id>& listed, Room has_room, Serve one) {
+  if (listed.empty()) return;
   std::erase(listed, nobody);
   auto const count = listed.size();
   for (std::size_t i = 0; i < count && has_room(); ++i) {
@@ -435,8 +443,7 @@ void local_endpoint::write(peer& to) {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = to.unsent.describe(parts);
-    auto const count =
-        platform::retry([&] { return ::sendmsg(to.socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
+    auto const count = platform::retry([&] { return send_parts(to.socket.get(), message); });
     if (count < 0 && !is_passing(errno)) return go_deaf(to, errno);
     if (count <= 0) return block(to, true);
     to.unsent.consume(static_cast<std::size_t>(count));

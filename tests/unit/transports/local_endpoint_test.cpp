@@ -30,6 +30,10 @@ extern "C" ssize_t sendmsg(int fd, msghdr const* message, int flags) {
   ++sends;
   return ::syscall(SYS_sendmsg, fd, message, flags);
 }
+extern "C" ssize_t send(int fd, void const* from, std::size_t size, int flags) {
+  ++sends;
+  return ::syscall(SYS_sendto, fd, from, size, flags, nullptr, 0);
+}
 extern "C" ssize_t recv(int fd, void* to, std::size_t size, int flags) {
   ++receives;
   at_each_read();
