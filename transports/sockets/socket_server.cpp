@@ -34,8 +34,8 @@ constexpr std::int64_t time_to_greet_ns = 10'000'000'000;
 constexpr std::size_t most_arrivals = 512;
 constexpr std::size_t least_arrivals = 8;
 
-// In a turn, so that peers are served between: connections that are taken (some 20 µs each), and steps of
-// those that are being opened (a handshake's first takes some 300 µs).
+// In a turn, so that peers are served between: connections that are taken, and steps of those that are being
+// opened (a handshake's first takes some 300 µs).
 constexpr int most_taken = 16;
 constexpr int most_steps = 8;
 
