@@ -204,6 +204,23 @@ constexpr kernel_set with_avx512(char const* name, bool tiles, product_kernel co
 
 #endif
 
+#if defined(__AARCH64EL__)
+
+// NEON is in every arm64: the plain loops are compiled for it.
+constexpr kernel_set with_neon(char const* name, product_kernel const& bf16,
+                               product_kernel const& int8) noexcept {
+  auto set = baseline_set;
+  set.name = name;
+  set.fp32 = set.plain_rows = &neon::fp32;
+  set.bf16 = &bf16;
+  set.int8 = &int8;
+  set.fp32_of_bf16 = &neon::fp32_of_bf16;
+  set.fp32_of_f16 = &neon::fp32_of_f16;
+  return set;
+}
+
+#endif
+
 struct available {
   std::array<kernel_set, 5> sets{};
   std::array<kernel_set const*, 5> best_first{};
@@ -219,6 +236,16 @@ struct available {
     }
     if (has.avx_vnni) add(avx_vnni_set);
     if (has.avx2) add(avx2_set);
+#endif
+#if defined(__AARCH64EL__)
+    machine const& has = this_machine();
+    auto const& int8_without_matrices = has.dot_product ? neon::int8_dot : neon::int8;
+    if (has.bf16 || has.i8mm) {
+      add(with_neon("neon-matrices", has.bf16 ? neon::bf16 : neon::bf16_by_fp32,
+                    has.i8mm ? neon::int8_matrices : int8_without_matrices));
+    }
+    if (has.dot_product) add(with_neon("neon-dot", neon::bf16_by_fp32, neon::int8_dot));
+    add(with_neon("neon", neon::bf16_by_fp32, neon::int8));
 #endif
     add(baseline_set);
   }

@@ -10,6 +10,9 @@
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #endif
+#if defined(__AARCH64EL__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 namespace yonder::kernels::cpu {
 namespace {
@@ -49,6 +52,18 @@ machine detect() noexcept {
   found.avx512_bf16 = has(more, 5);
   bool const tiles = has(features.edx, 22) && has(features.edx, 24) && has(features.edx, 25);
   found.amx = tiles && found.avx512_vnni && found.avx512_bf16 && tiles_granted();
+  return found;
+}
+
+#elif defined(__AARCH64EL__) && defined(__linux__)
+
+// HWCAP_ASIMDDP, HWCAP2_I8MM and HWCAP2_BF16, which older headers lack.
+machine detect() noexcept {
+  auto const has = [](unsigned long type, unsigned bit) { return (::getauxval(type) >> bit & 1U) != 0; };
+  machine found;
+  found.dot_product = has(AT_HWCAP, 20);
+  found.i8mm = has(AT_HWCAP2, 13);
+  found.bf16 = has(AT_HWCAP2, 14);
   return found;
 }
 

@@ -91,5 +91,17 @@ extern product_kernel const bf16;
 extern product_kernel const int8;
 }  // namespace amx
 #endif
+#if defined(__AARCH64EL__)
+namespace neon {
+extern product_kernel const fp32;
+extern product_kernel const fp32_of_bf16;  // as avx2's
+extern product_kernel const fp32_of_f16;
+extern product_kernel const bf16;          // for machines with FEAT_BF16
+extern product_kernel const bf16_by_fp32;  // as avx2's, for those without
+extern product_kernel const int8;
+extern product_kernel const int8_dot;       // for machines with FEAT_DotProd
+extern product_kernel const int8_matrices;  // for machines with FEAT_I8MM
+}  // namespace neon
+#endif
 
 }  // namespace yonder::kernels::cpu

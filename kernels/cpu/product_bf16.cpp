@@ -2,9 +2,10 @@
 //
 // Both operands are rounded to bf16, sums are kept in fp32. Where the processor has no products of bf16, rows
 // hold the rounded values as floats, and panels ([depth][width]) are widened as they are read. With AVX-512,
-// panels hold pairs: [depth / 2][width][2].
+// panels hold pairs: [depth / 2][width][2]; with BFMMLA fours: [depth / 4][width][4].
 #include <algorithm>
 
+#include "cpu/arm_tile.hpp"
 #include "cpu/product_support.hpp"
 #include "cpu/target.hpp"
 #include "cpu/wide_tile.hpp"
@@ -210,6 +211,52 @@ struct with_avx512_bf16 {
 
 #endif
 
+#if defined(__AARCH64EL__)
+
+struct with_bfmmla {
+  static constexpr std::size_t width = arm_tile::width;
+  static constexpr std::size_t rows = arm_tile::rows;
+  static constexpr std::size_t group = arm_tile::row_step / sizeof(std::uint16_t);
+
+  static std::size_t row_bytes(std::size_t depth) noexcept {
+    return row_stride(round_up(depth, group) * sizeof(std::uint16_t));
+  }
+
+  static std::size_t panel_bytes(std::size_t depth) noexcept {
+    return round_up(round_up(depth, group) * width * sizeof(std::uint16_t), support::cache_line);
+  }
+
+  static void pack(float const* weights, std::size_t columns, std::size_t depth, std::byte* panel) noexcept {
+    auto* const to = reinterpret_cast<std::uint16_t*>(panel);
+    for (std::size_t column = 0; column < columns; ++column, weights += depth) {
+      for (std::size_t k = 0; k < depth; ++k)
+        to[(k / group * width + column) * group + k % group] = bf16_from_float(weights[k]);
+    }
+  }
+
+  static void encode(float const* x, std::size_t begin, std::size_t count, std::size_t,
+                     std::byte* row) noexcept {
+    auto* const to = reinterpret_cast<std::uint16_t*>(row) + begin;
+    for (std::size_t i = 0; i < count; ++i) to[i] = bf16_from_float(x[i]);
+  }
+
+  template <std::size_t Rows>
+  YONDER_BF16 static void multiply(encoded_rows const& rows_of_a, std::uint16_t const* panel,
+                                   std::size_t depth, ahead& next, float* out) noexcept {
+    arm_tile::sums<Rows> sums;
+    arm_tile::multiply<arm_tile::bf16>(rows_of_a, reinterpret_cast<std::byte const*>(panel),
+                                       round_up(depth, group) / group, next, sums);
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < Rows; ++r, out += width) {
+#pragma GCC unroll 3
+      for (std::size_t part = 0; part < width / 4; ++part)
+        vst1q_f32(out + 4 * part, vreinterpretq_f32_u32(sums.of_row(r, part)));
+    }
+  }
+};
+
+#endif
+
 }  // namespace
 
 constexpr product_kernel baseline::bf16 = emulated<plain>("bf16 by fp32, plain");
@@ -232,6 +279,21 @@ constexpr product_kernel avx512::bf16 = {
     "bf16, AVX512_BF16", pair_width,       with_avx512_bf16::rows, depth_step, false,
     pair_row_bytes,      pair_panel_bytes, support::no_scratch,    pack_pairs, encode_pairs,
     support::nothing,    support::nothing, tile<with_avx512_bf16>};
+#endif
+#if defined(__AARCH64EL__)
+constexpr product_kernel neon::bf16 = {"bf16, BFMMLA",
+                                       with_bfmmla::width,
+                                       with_bfmmla::rows,
+                                       with_bfmmla::group,
+                                       false,
+                                       with_bfmmla::row_bytes,
+                                       with_bfmmla::panel_bytes,
+                                       support::no_scratch,
+                                       with_bfmmla::pack,
+                                       with_bfmmla::encode,
+                                       support::nothing,
+                                       support::nothing,
+                                       tile<with_bfmmla>};
 #endif
 
 }  // namespace yonder::kernels::cpu

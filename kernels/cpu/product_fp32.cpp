@@ -292,6 +292,86 @@ struct with_avx512 : Lines {
 
 #endif
 
+#if defined(__AARCH64EL__)
+
+// A panel's weights, four at a time.
+struct floats_by_four : of_floats<16> {
+  static float32x4_t load(float const* from) noexcept { return vld1q_f32(from); }
+};
+
+struct bf16_by_four {
+  using weight = std::uint16_t;
+  static constexpr std::size_t width = 16;
+  static constexpr std::size_t row_steps = 1;
+
+  static constexpr std::size_t place(std::size_t k, std::size_t column) noexcept {
+    return k * width + column;
+  }
+  static weight weight_of(float x) noexcept { return bf16_from_float(x); }
+  static float32x4_t load(weight const* from) noexcept {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vld1_u16(from)), 16));
+  }
+};
+
+struct halves_by_four : bf16_by_four {
+  static weight weight_of(float x) noexcept {
+    return vget_lane_u16(vreinterpret_u16_f16(vcvt_f16_f32(vdupq_n_f32(x))), 0);
+  }
+  static float32x4_t load(weight const* from) noexcept {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from)));
+  }
+};
+
+template <class Weights>
+struct with_neon : Weights {
+  using typename Weights::weight;
+  using Weights::width;
+  static constexpr std::size_t rows = 6;  // 24 sums, four of the panel, one factor: 29 of 32 registers
+  static constexpr std::size_t vectors = width / 4;
+
+  static void widen(std::byte const* panel, std::size_t depth, float* to) noexcept {
+    auto const* const from = reinterpret_cast<weight const*>(panel);
+    for (std::size_t i = 0; i < depth * width; i += 4) vst1q_f32(to + i, Weights::load(from + i));
+  }
+
+  template <std::size_t Rows>
+  static void multiply(block const& each, ahead& next) noexcept {
+    float32x4_t sums[Rows][vectors];
+    for (auto& row : sums) {
+      for (auto& sum : row) sum = vdupq_n_f32(0.0F);
+    }
+    auto const* panel = reinterpret_cast<weight const*>(each.panel);
+    for (std::size_t k = 0; k < each.depth; ++k, panel += width) {
+      if (k % depth_step == 0) support::ask_for(next);
+      float32x4_t parts[vectors];
+#pragma GCC unroll 4
+      for (std::size_t part = 0; part < vectors; ++part) parts[part] = Weights::load(panel + 4 * part);
+#pragma GCC unroll 6
+      for (std::size_t r = 0; r < Rows; ++r) {
+        float const factor = each.a[r * each.stride + k];
+#pragma GCC unroll 4
+        for (std::size_t part = 0; part < vectors; ++part)
+          sums[r][part] = vfmaq_n_f32(sums[r][part], parts[part], factor);
+      }
+    }
+    for (std::size_t r = 0; r < Rows; ++r) {
+      for (std::size_t part = 0; part < vectors; ++part) {
+        float* const out = each.out + r * width + part * 4;
+        float32x4_t const sum = sums[r][part];
+        vst1q_f32(out, each.first ? sum : vaddq_f32(vld1q_f32(out), sum));
+      }
+    }
+  }
+};
+
+void encode_rounded(float const* x, std::size_t begin, std::size_t count, std::size_t,
+                    std::byte* row) noexcept {
+  auto* const to = reinterpret_cast<float*>(row) + begin;
+  for (std::size_t i = 0; i < count; ++i) to[i] = support::float_of_bf16(bf16_from_float(x[i]));
+}
+
+#endif
+
 }  // namespace
 
 constexpr product_kernel baseline::fp32 = kernel_of<plain>("fp32, plain");
@@ -307,6 +387,18 @@ constexpr product_kernel avx512::fp32_of_bf16 =
 constexpr product_kernel avx512::fp32_of_f16 =
     f16_kernel_of<with_avx512<3, lines_of_halves<3>>, with_avx512<3>>("fp32 of fp16 weights, AVX-512");
 constexpr product_kernel avx512::narrow_fp32 = kernel_of<with_avx512<2>>("fp32, AVX-512, 32 columns");
+#endif
+#if defined(__AARCH64EL__)
+constexpr product_kernel neon::fp32 = kernel_of<with_neon<floats_by_four>>("fp32, NEON");
+constexpr product_kernel neon::fp32_of_bf16 =
+    kernel_of<with_neon<bf16_by_four>>("fp32 of bf16 weights, NEON");
+constexpr product_kernel neon::fp32_of_f16 =
+    f16_kernel_of<with_neon<halves_by_four>, with_neon<floats_by_four>>("fp32 of fp16 weights, NEON");
+constexpr product_kernel neon::bf16_by_fp32 = [] {
+  auto kernel = kernel_of<with_neon<bf16_by_four>>("bf16 by fp32, NEON");
+  kernel.encode = encode_rounded;
+  return kernel;
+}();
 #endif
 
 }  // namespace yonder::kernels::cpu

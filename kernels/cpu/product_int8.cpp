@@ -5,6 +5,7 @@
 // of `Group` elements of the depth lie beside each other: [depth / Group][width][Group].
 #include <algorithm>
 
+#include "cpu/arm_tile.hpp"
 #include "cpu/product_support.hpp"
 #include "cpu/target.hpp"
 #include "cpu/wide_tile.hpp"
@@ -247,6 +248,128 @@ struct with_avx512_vnni {
 
 #endif
 
+#if defined(__AARCH64EL__)
+
+// Four columns of a row.
+YONDER_ALWAYS_INLINE void store_scaled(float* out, int32x4_t sums, float row, float const* columns) noexcept {
+  vst1q_f32(out, vmulq_f32(vcvtq_f32_s32(sums), vmulq_n_f32(vld1q_f32(columns), row)));
+}
+
+struct with_neon {
+  static constexpr std::size_t width = 16;
+  static constexpr std::size_t rows = 6;  // 24 sums, two of the panel, one factor: 27 of 32 registers
+  static constexpr std::size_t group = 1;
+  static constexpr std::size_t depth_step = 4;
+  static constexpr std::int32_t offset = 0;
+  using row_element = std::int16_t;
+
+  static void encode(float const* x, std::size_t, std::size_t, std::size_t depth, std::byte* row) noexcept {
+    encode_row<with_neon>(x, depth, row);
+  }
+
+  template <std::size_t Rows>
+  static void multiply(encoded_rows const& a, std::byte const* panel, std::size_t depth, ahead& next,
+                       float* out) noexcept {
+    auto const* const scales = reinterpret_cast<float const*>(panel);
+    auto const* weights = reinterpret_cast<std::int8_t const*>(panel + header_bytes<width>);
+    int32x4_t sums[Rows][4];
+    for (auto& row : sums) row[0] = row[1] = row[2] = row[3] = vdupq_n_s32(0);
+    for (std::size_t k = 0; k < depth; ++k, weights += width) {
+      if (k % depth_step == 0) support::ask_for(next);
+      int8x16_t const bytes = vld1q_s8(weights);
+      int16x8_t const left = vmovl_s8(vget_low_s8(bytes));
+      int16x8_t const right = vmovl_high_s8(bytes);
+#pragma GCC unroll 6
+      for (std::size_t r = 0; r < Rows; ++r) {
+        row_element const factor = reinterpret_cast<row_element const*>(a.data + r * a.stride)[k];
+        sums[r][0] = vmlal_n_s16(sums[r][0], vget_low_s16(left), factor);
+        sums[r][1] = vmlal_high_n_s16(sums[r][1], left, factor);
+        sums[r][2] = vmlal_n_s16(sums[r][2], vget_low_s16(right), factor);
+        sums[r][3] = vmlal_high_n_s16(sums[r][3], right, factor);
+      }
+    }
+    for (std::size_t r = 0; r < Rows; ++r, out += width) {
+      float const scale = scale_of_row<with_neon>(a, r, depth).scale;
+      for (std::size_t part = 0; part < 4; ++part)
+        store_scaled(out + 4 * part, sums[r][part], scale, scales + 4 * part);
+    }
+  }
+};
+
+struct with_sdot {
+  static constexpr std::size_t width = 16;
+  static constexpr std::size_t rows = 6;  // 24 sums, four of the panel, one factor: 29 of 32 registers
+  static constexpr std::size_t group = 4;
+  static constexpr std::size_t depth_step = 4;
+  static constexpr std::int32_t offset = 0;
+  using row_element = std::int8_t;
+
+  static void encode(float const* x, std::size_t, std::size_t, std::size_t depth, std::byte* row) noexcept {
+    encode_row<with_sdot>(x, depth, row);
+  }
+
+  template <std::size_t Rows>
+  YONDER_DOT_PRODUCT static void multiply(encoded_rows const& a, std::byte const* panel, std::size_t depth,
+                                          ahead& next, float* out) noexcept {
+    auto const* const scales = reinterpret_cast<float const*>(panel);
+    std::byte const* weights = panel + header_bytes<width>;
+    int32x4_t sums[Rows][4];
+#pragma GCC unroll 6
+    for (auto& row : sums) row[0] = row[1] = row[2] = row[3] = vdupq_n_s32(0);
+    for (std::size_t k = 0; k < depth; k += group) {
+      support::ask_for(next);
+      uint8x16_t parts[4];
+#pragma GCC unroll 4
+      for (std::size_t part = 0; part < 4; ++part, weights += arm_tile::line)
+        parts[part] = arm_tile::load_line(weights);
+#pragma GCC unroll 6
+      for (std::size_t r = 0; r < Rows; ++r) {
+        uint8x16_t const factor = arm_tile::repeat_four(a.data + r * a.stride + k);
+#pragma GCC unroll 4
+        for (std::size_t part = 0; part < 4; ++part) arm_tile::add_dots(parts[part], factor, sums[r][part]);
+      }
+    }
+#pragma GCC unroll 6
+    for (std::size_t r = 0; r < Rows; ++r, out += width) {
+      float const scale = scale_of_row<with_sdot>(a, r, depth).scale;
+#pragma GCC unroll 4
+      for (std::size_t part = 0; part < 4; ++part)
+        store_scaled(out + 4 * part, sums[r][part], scale, scales + 4 * part);
+    }
+  }
+};
+
+struct with_smmla {
+  static constexpr std::size_t width = arm_tile::width;
+  static constexpr std::size_t rows = arm_tile::rows;
+  static constexpr std::size_t group = arm_tile::row_step;
+  static constexpr std::size_t depth_step = group;
+  static constexpr std::int32_t offset = 0;
+  using row_element = std::int8_t;
+
+  static void encode(float const* x, std::size_t, std::size_t, std::size_t depth, std::byte* row) noexcept {
+    encode_row<with_smmla>(x, depth, row);
+  }
+
+  template <std::size_t Rows>
+  YONDER_I8MM static void multiply(encoded_rows const& a, std::byte const* panel, std::size_t depth,
+                                   ahead& next, float* out) noexcept {
+    auto const* const scales = reinterpret_cast<float const*>(panel);
+    arm_tile::sums<Rows> sums;
+    arm_tile::multiply<arm_tile::int8>(a, panel + header_bytes<width>, round_up(depth, group) / group, next,
+                                       sums);
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < Rows; ++r, out += width) {
+      float const scale = scale_of_row<with_smmla>(a, r, depth).scale;
+#pragma GCC unroll 3
+      for (std::size_t part = 0; part < width / 4; ++part)
+        store_scaled(out + 4 * part, vreinterpretq_s32_u32(sums.of_row(r, part)), scale, scales + 4 * part);
+    }
+  }
+};
+
+#endif
+
 }  // namespace
 
 constexpr product_kernel baseline::int8 = kernel_of<plain>("int8, plain");
@@ -254,6 +377,11 @@ constexpr product_kernel baseline::int8 = kernel_of<plain>("int8, plain");
 constexpr product_kernel avx2::int8 = kernel_of<with_avx2>("int8, AVX2");
 constexpr product_kernel avx2::int8_vnni = kernel_of<with_avx_vnni>("int8, AVX-VNNI");
 constexpr product_kernel avx512::int8 = kernel_of<with_avx512_vnni>("int8, AVX512_VNNI");
+#endif
+#if defined(__AARCH64EL__)
+constexpr product_kernel neon::int8 = kernel_of<with_neon>("int8, NEON");
+constexpr product_kernel neon::int8_dot = kernel_of<with_sdot>("int8, SDOT");
+constexpr product_kernel neon::int8_matrices = kernel_of<with_smmla>("int8, SMMLA");
 #endif
 
 }  // namespace yonder::kernels::cpu

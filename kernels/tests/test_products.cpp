@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "cpu/matrix.hpp"
@@ -122,6 +123,55 @@ TEST_CASE("fp32 products are as exact as a sum in fp32 can be, on every instruct
   });
 }
 
+TEST_CASE("bf16 products are those of the rounded operands, as exact as a sum in fp32 can be") {
+  constexpr std::size_t rows = 33;
+  constexpr std::size_t columns = 64;
+  auto const rounded = [](std::vector<float> values) {  // to the nearest, ties to even
+    for (float& value : values) {
+      auto const bits = std::bit_cast<std::uint32_t>(value);
+      value = std::bit_cast<float>((bits + 0x7fffU + (bits >> 16 & 1U)) & 0xffff0000U);
+    }
+    return values;
+  };
+  for (std::size_t const depth : {1, 7, 386, 768}) {
+    CAPTURE(depth);
+    auto const a = random_values(rows * depth);
+    auto const b = random_values(columns * depth);
+    auto const expected =
+        reference::multiply(rounded(a).data(), rows, rounded(b).data(), columns, depth, nullptr);
+    for_each_kernel_set([&](cpu::kernel_set const& kernels) {
+      CAPTURE(std::string(kernels.bf16->name));
+      auto const c =
+          product(kernels, yonder::ml::precision::bf16, a, pack(*kernels.bf16, b, depth, columns), nullptr);
+      double const error = relative_error(c, expected);
+      if (depth == 768) MESSAGE(std::string(kernels.bf16->name) << ": error " << error);
+      CHECK(error < 2e-6);
+    });
+  }
+}
+
+TEST_CASE("int8 products have the same bits on every instruction set") {
+  constexpr std::size_t rows = 33;
+  constexpr std::size_t columns = 100;
+  for (std::size_t const depth : {1, 9, 386, 768}) {
+    CAPTURE(depth);
+    auto const a = random_values(rows * depth);
+    auto const b = random_values(columns * depth);
+    auto const of = [&](cpu::kernel_set const& kernels) {
+      return product(kernels, yonder::ml::precision::int8, a, pack(*kernels.int8, b, depth, columns),
+                     nullptr);
+    };
+    auto const exact = reference::multiply(a.data(), rows, b.data(), columns, depth, nullptr);
+    auto const expected = of(*cpu::available_kernels().back());
+    for_each_kernel_set([&](cpu::kernel_set const& kernels) {
+      CAPTURE(std::string(kernels.int8->name));
+      auto const c = of(kernels);
+      if (depth == 768) MESSAGE(std::string(kernels.int8->name) << ": error " << relative_error(c, exact));
+      CHECK(c == expected);
+    });
+  }
+}
+
 TEST_CASE("weights that stay 16-bit numbers give the bits that they give as floats") {
   std::vector<float> const random = random_values(std::size_t{100} * 1001, 0.05F);
   auto const bf16 = [&](std::size_t i) {
@@ -154,7 +204,8 @@ TEST_CASE("weights that stay 16-bit numbers give the bits that they give as floa
     };
     check(kernels.fp32_of_bf16, bf16);
     check(kernels.fp32_of_f16, f16);
-    bool const has_both = std::string(kernels.name) == "avx512" || std::string(kernels.name) == "avx2";
+    std::string const name = kernels.name;
+    bool const has_both = name == "avx512" || name == "avx2" || name.starts_with("neon");
     if (has_both) CHECK((kernels.fp32_of_bf16 != nullptr && kernels.fp32_of_f16 != nullptr));
   });
 }

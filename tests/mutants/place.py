@@ -19,9 +19,10 @@ CONSTANT = re.compile(r"constexpr|consteval|static_assert|requires|concept|templ
 
 
 def blanked(source):
-    """The source with comments, literals and the preprocessor's lines as blanks, of the same length."""
+    """The source with comments, literals, the preprocessor's lines and what is for arm64 as blanks, of the same length."""
     def blank(match):
         return re.sub(r"[^\n]", " ", match.group())
+    source = re.sub(r"^#(?:el)?if defined\(__AARCH64EL__\).*?(?=^#(?:el|endif))", blank, source, flags=re.S | re.M)  # compiled elsewhere
     return re.sub(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)+\'|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*', blank, source, flags=re.S | re.M)
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# cross_build.sh SOURCE FOLDER libraries=LIBRARIES launcher=LAUNCHER [small|quick]: builds Yonder for arm64 with Debian's cross compiler and runs it under qemu-user. LIBRARIES is
+# cross_build.sh SOURCE FOLDER libraries=LIBRARIES launcher=LAUNCHER [small|kernels|quick]: builds Yonder for arm64 with Debian's cross compiler and runs it under qemu-user. LIBRARIES is
 # what fetch_libraries.sh has unpacked; without it yonder::zmq is left out, and the exit status is 77: unproven.
 #   small   core alone: a program that calls threads and a worker process, and the unit tests of codec, cores and drivers
+#   kernels kernels/ alone: products and operators against their references, on processors with and without products of bf16 and int8
 #   (none)  core, zmq and ml: the same program with a model, and another runtime's hub over ZeroMQ
 #   quick   everything that `./dev test` runs. Tests that start their own program need the kernel to know arm64's (binfmt_misc):
 #           they run where this process may register that in a user namespace.
@@ -17,7 +18,7 @@ for program in aarch64-linux-gnu-g++ qemu-aarch64; do
   }
 done
 zmq=OFF
-[ ! -e "$libraries/usr/include/zmq.h" ] || [ "$which" = small ] || zmq=ON
+[ ! -e "$libraries/usr/include/zmq.h" ] || [ "$which" = small ] || [ "$which" = kernels ] || zmq=ON
 
 # One root for the linker and the emulator: the compiler's own libraries, those that were fetched, and headers, which serve every architecture.
 root=$folder/root
@@ -65,6 +66,28 @@ case $which in
       "${emulate[@]}" "$(find "$folder/built" -name "${test}_test" -type f)"
     done
     ;;
+  kernels)
+    configure "$source/kernels" -DYONDER_BUILD_TESTS=ON
+    cmake --build "$folder/built" --target kernels_operators
+    # The kernels that a processor's programs take come first; those of lesser ones are tried with them.
+    operators() { # <processor> <kernels of bf16> <of int8> <cases that are left out: they take longest, and the kernels are those of others>
+      "${emulate[@]}" -cpu "$1" "$folder/built/tests/kernels_operators" --test-case-exclude="$4" >"$folder/operators.log" || {
+        cat "$folder/operators.log"
+        exit 1
+      }
+      local bf16 int8
+      bf16=$(grep -om1 'bf16[^:]*: error.*' "$folder/operators.log")
+      int8=$(grep -om1 'int8[^:]*: error.*' "$folder/operators.log")
+      echo "$1: $bf16; $int8"
+      [[ $bf16 = "$2: "* && $int8 = "$3: "* ]] || {
+        echo "the kernels for $1 are not $2 and $3"
+        exit 1
+      }
+    }
+    operators max "bf16, BFMMLA" "int8, SMMLA" "of local attention*"
+    operators neoverse-n1 "bf16 by fp32, NEON" "int8, SDOT" "*attention*"
+    operators cortex-a72 "bf16 by fp32, NEON" "int8, NEON" "*attention*"
+    ;;
   "")
     configure "$here" "-DYONDER_SOURCE=$source" -DYONDER_WITH_ASIO=OFF -DYONDER_WITH_HTTP=OFF -DYONDER_WITH_LAUNCH=OFF
     cmake --build "$folder/built" --target consumer
@@ -76,7 +99,7 @@ case $which in
     exec "$here/run_quick.sh" "$folder/built" "$root"
     ;;
 esac
-[ $zmq = ON ] || [ "$which" = small ] || {
+[ $zmq = ON ] || [ "$which" = small ] || [ "$which" = kernels ] || {
   echo "without yonder::zmq: its libraries for arm64 are not there (fetch_libraries.sh)"
   exit 77
 }
