@@ -220,7 +220,8 @@ text_rows hub::state::explain(time_point now, call_record& call) {
 
 std::string hub::state::gpus_of(worker_session const& worker) const {
   std::string text;
-  if (!worker.lease || worker.lease->without_gpus) return text;
+  if (!worker.lease) return worker.gpus;
+  if (worker.lease->without_gpus) return text;
   for (auto const place : worker.lease->gpus) text += (text.empty() ? "" : ",") + pools.gpu_name(place);
   return text;
 }

@@ -493,6 +493,7 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   pool_record* pool = nullptr;  // that started it; null: it came by itself
   std::uint64_t start = 0;      // out::start_worker::start, if it was started elsewhere
   std::optional<resource_lease> lease;
+  std::string gpus;               // of one elsewhere, as it has said
   time_point served_since = 0;    // it has run calls
   image* lent_by = nullptr;       // it came by itself, and makes or holds a service; null: it does not
   bool leaving = false;           // it was asked to end that service

@@ -231,6 +231,7 @@ void hub::state::begin_worker(time_point now, peer_record& peer, hello_message& 
   worker.concurrency = std::min(said.concurrency, most_concurrent);
   worker.pool = pools.succeeded(std::exchange(peer.start, 0), said.start_token, &worker);
   if (worker.start != 0) out.emplace_back(out::worker_came{worker.start});
+  worker.gpus = std::move(said.gpus);
   if (said.remaining != never) {
     set_end(now, worker, said.remaining);
     if (worker.pool != nullptr) note_outlived(now, worker, out);

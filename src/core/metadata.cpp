@@ -446,6 +446,7 @@ frame make_hello(hello_message const& message) {
   put_numbers(made.body, tag::frame_limits, message.limits.max_frame_bytes, message.limits.max_buffers);
   if (message.predecessor.session != 0) put_predecessor(made.body, message.predecessor);
   put_remaining(made.body, message.remaining);
+  put_present_text(made.body, tag::gpus, message.gpus, max_name_size);
   if (message.made_of.build != 0) put_build(made.body, message.made_of);
   for (auto const& info : message.functions) put_function(made.body, info);
   for (auto const& one : message.held)
@@ -472,6 +473,7 @@ bool read_hello(frame const& message, hello_message& hello) {
       case tag::frame_limits: return taken_if(get_limits(value, hello.limits));
       case tag::predecessor: return taken_if(get_predecessor(value, hello.predecessor));
       case tag::remaining: return taken_if(get_microseconds(value, hello.remaining));
+      case tag::gpus: return taken_if(get_text(value, hello.gpus, max_name_size));
       case tag::predecessor_reason: return taken_if(get_text(value, hello.predecessor.reason, max_name_size));
       case tag::predecessor_stderr: return taken_if(get_text(value, hello.predecessor.stderr_tail));
       case tag::build: return taken_if(get_build(value, hello.made_of));

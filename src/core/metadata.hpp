@@ -47,6 +47,7 @@ enum class tag : std::uint16_t {
   progress = 0x006c,      // u32 millionths, text
   skipped = 0x0078,       // u64: bytes that were printed before these, and lost
   remaining = 0x0064,     // u64 microseconds: for which the allocation of this worker lasts
+  gpus = 0x0065,          // text: those that this worker sees, for people
   function = 0x8001,      // text
   policy = 0x8002,        // u32 retries, u32 flags (1: idempotent, 2: durable), u64 timeout in microseconds
   transfer = 0x8003,      // u8 type, u32 metadata size, u32 CRC32C of the metadata, u64 size of each part
@@ -123,6 +124,7 @@ struct hello_message {
   duration remaining = never;        // of a worker: for which its allocation lasts
   std::vector<held_attempt> held{};  // of a worker
   program_build made_of{};
+  std::string gpus{};  // of a worker: those that it was given ("0,1"), for people; empty: that is not known
 };
 
 // How much a client may have outstanding at the hub, in all.

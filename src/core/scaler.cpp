@@ -87,9 +87,10 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
   pool.config.min_workers = std::max<std::size_t>(needs.min_workers, is_named ? pool.config.min_workers : 0);
   if (needs.max_workers != 0)
     pool.config.max_workers = std::min<std::size_t>(
-        needs.max_workers, pool.config.elsewhere ? pool.config.max_workers : limits_.demanded);
+        needs.max_workers, pool.config.elsewhere || is_named ? pool.config.max_workers : limits_.demanded);
   pool.config.max_workers = std::max(pool.config.max_workers, pool.config.min_workers);
-  pool.config.spare = needs.spare;
+  pool.config.spare =
+      std::max<std::size_t>(needs.spare, is_named ? std::min(pool.config.spare, pool.config.max_workers) : 0);
   pool.config.max_queue = needs.max_queue;
   if (needs.scaledown_window >= 0) pool.config.scaledown_window = needs.scaledown_window;
   pool.config.park_window = needs.park_window;

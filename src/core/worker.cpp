@@ -77,6 +77,7 @@ struct worker::state final : session_user {
     hello.limits = config.limits;
     hello.functions = config.functions;
     hello.made_of = config.made_of;
+    hello.gpus = config.gpus;
     return hello;
   }
 

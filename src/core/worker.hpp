@@ -19,6 +19,7 @@ struct worker_config {
   frame_limits limits;              // what this worker can receive
   std::vector<function_info> functions;
   program_build made_of{};
+  std::string gpus{};             // as of hello_message
   std::uint32_t concurrency = 1;  // attempts that run at once
   std::uint32_t max_row = 1;      // items of a batch that are given out together, where one runs at once
   duration row_time = 50 * microsecond;  // for which they are estimated to run, at most

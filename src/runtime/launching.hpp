@@ -48,8 +48,8 @@ namespace yonder::launch {
 
 // What a hub must know of a pool whose workers are started elsewhere.
 struct pool_terms {
-  std::string name;       // of a service; "default": of whatever has no other
-  bool elsewhere = true;  // false: its workers are processes of this machine, but for this nothing is new
+  std::string name;             // of a service; "default": of whatever has no other
+  bool elsewhere = true;        // false: its workers are processes of this machine
   bool of_this_program = true;  // they have the tasks of this very program
   std::optional<unsigned> min, max, buffer;
   std::optional<std::int64_t> scaledown_window;  // nanoseconds, as all that follow

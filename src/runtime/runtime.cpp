@@ -272,7 +272,17 @@ std::optional<worker_order> order_of(start_info const& how) {
     config.start_token = order->token;
     config.hub_timeout = order->silence;
   }
+  constexpr auto time_is_over = "the time of this worker is over (YONDER_END_TIME or SLURM_JOB_END_TIME)";
   auto const session = config.session;
+  config.ends_at = set_up([] { return monotonic_allocation_end(); });
+  if (config.ends_at <= platform::now()) {
+    say(time_is_over);
+    end_for_good();
+    std::exit(EXIT_SUCCESS);
+  }
+  config.gpus = variable("CUDA_VISIBLE_DEVICES");
+  // Whom it does not find by then it would find for nothing.
+  config.hub_timeout = std::min(config.hub_timeout, config.ends_at - platform::now());
   auto const tries = config.hub_timeout;
   auto const connect = [&transport, options, order, address](transport::poller& poller, std::uint64_t own) {
     transport::connect_options to{address, keys_folder(options), own, limits_of(options.max_call_bytes),
@@ -303,18 +313,12 @@ std::optional<worker_order> order_of(start_info const& how) {
     how.relay.reset(started.relay);
   }
   how.elsewhere = true;
-  how.core.ends_at = set_up([] { return monotonic_allocation_end(); });
-  constexpr auto time_is_over = "the time of this worker is over (YONDER_END_TIME or SLURM_JOB_END_TIME)";
-  if (how.core.ends_at <= platform::now()) {
-    say(time_is_over);
-    end_for_good();
-    std::exit(EXIT_SUCCESS);
-  }
   auto made = std::make_unique<worker_loop>(std::move(how));
   made->attach(set_up([&] { return connect(made->poller(), session); }));
   auto* const loop = made.release();
   tell_of_silence(*loop, address, tries);
   auto const end = loop->run();
+  if (end.clean) loop->part();  // the hub hears of it now, not when it has been silent for long
   if (!end.clean) say(std::string(to_string(end.code)) + ": " + end.reason);
   if (end.clean && is_used_up()) say(time_is_over);
   if (end.clean ? loop->told_to_end() || is_used_up() : is_final(end.code)) end_for_good();
@@ -354,28 +358,52 @@ void serve_if_worker(runtime_options const& options, transport::remote_transport
   }
 }
 
-// How the hub makes pools of workers that are started elsewhere.
+// As its plan says of the pool of processes of this machine, whose numbers are no other pool's.
+runtime_options with_sizes(runtime_options options) {
+  if (!options.launch) return options;
+  for (auto const& terms : options.launch->pools()) {
+    if (terms.elsewhere) continue;
+    if (options.worker_command.empty() && offered_functions().empty())
+      reject("the pool '" + terms.name +
+             "': its workers would be processes of this program, which has no tasks; let another launcher "
+             "start one that has (worker = [\"/opt/app\"])");
+    if (terms.name != "default") continue;
+    options.min = terms.min.value_or(options.min);
+    if (terms.max) options.max = terms.max;
+    options.buffer = terms.buffer.value_or(options.buffer);
+    if (terms.scaledown_window) options.scaledown_window = std::chrono::nanoseconds(*terms.scaledown_window);
+  }
+  return options;
+}
+
+unsigned most_processes(runtime_options const& options) {
+  return options.max.value_or(std::max({1U, std::thread::hardware_concurrency(), options.min}));
+}
+
+// How the hub makes pools of workers that are started elsewhere, and of services whose workers are processes
+// of this machine; of such that have no service with_sizes() has said it.
 void add_launched_pools(runtime_options const& options, std::vector<core::function_info> const& functions,
                         core::program_build const& own, core::hub_config& hub) {
   std::uint32_t id = 0;
   for (auto const& terms : options.launch->pools()) {
     ++id;
-    if (!terms.elsewhere) continue;
+    if (!terms.elsewhere && terms.name == "default") continue;
     if (terms.of_this_program && functions.empty() && options.worker_command.empty())
       reject("the pool '" + terms.name +
              "': this program has no tasks; say which one has: worker = [\"/opt/app\"]");
+    auto const is_own = terms.elsewhere ? terms.of_this_program : options.worker_command.empty();
     core::pool_config pool{
-        .id = id,
-        .functions = terms.of_this_program ? functions : std::vector<core::function_info>{},
-        .made_of = terms.of_this_program ? own : core::program_build{},
+        .id = terms.elsewhere ? id : 0,
+        .functions = is_own ? functions : std::vector<core::function_info>{},
+        .made_of = is_own ? own : core::program_build{},
         .min_workers = terms.min.value_or(options.min),
-        .max_workers = terms.max.value_or(1),
+        .max_workers = terms.max.value_or(terms.elsewhere ? 1 : most_processes(options)),
         .spare = terms.buffer.value_or(options.buffer),
         .max_queue = options.max_queue.value_or(0),
         .scaledown_window = terms.scaledown_window.value_or(options.scaledown_window.count()),
-        .elsewhere = true,
-        .start_timeout = terms.start_timeout,
-        .scale_delay = terms.scale_delay,
+        .elsewhere = terms.elsewhere,
+        .start_timeout = terms.elsewhere ? terms.start_timeout : 0,
+        .scale_delay = terms.elsewhere ? terms.scale_delay : 0,
         .allocation = terms.allocation};
     if (pool.max_workers < pool.min_workers || pool.max_workers < pool.spare)
       reject("the pool '" + terms.name + "' may have " + std::to_string(pool.max_workers) +
@@ -396,7 +424,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   config.executor = options.executor;
   config.log = options.log;
   config.own_thread = options.own_thread;
-  config.no_workers = embeds_hub && options.max == 0U && options.bind.empty();
+  config.no_workers = embeds_hub && with_sizes(options).max == 0U && options.bind.empty();
   config.client.secret = {platform::random_number(), platform::random_number()};
   config.client.session = core::session_of(config.client.secret);
   config.client.name = process_name(::getpid());
@@ -416,21 +444,22 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   hub.seed = platform::random_number();
   hub.proves_sessions = true;
   hub.free_large = &free_aside;
-  auto const most = options.max.value_or(std::max({1U, std::thread::hardware_concurrency(), options.min}));
-  if (most < options.min || (most != 0 && most < options.buffer))
-    reject("runtime_options: max is " + std::to_string(most) + ", min " + std::to_string(options.min) +
-           " and buffer " + std::to_string(options.buffer) + "; let max be no less than both");
+  auto const sized = with_sizes(options);
+  auto const most = most_processes(sized);
+  if (most < sized.min || (most != 0 && most < sized.buffer))
+    reject("runtime_options: max is " + std::to_string(most) + ", min " + std::to_string(sized.min) +
+           " and buffer " + std::to_string(sized.buffer) + "; let max be no less than both");
   // Of another program nothing is known before its first worker says it.
   auto const functions =
       options.worker_command.empty() ? config.client.functions : decltype(config.client.functions){};
   if (most != 0)
     hub.pools.push_back({.functions = functions,
                          .made_of = options.worker_command.empty() ? own : core::program_build{},
-                         .min_workers = options.min,
+                         .min_workers = sized.min,
                          .max_workers = most,
-                         .spare = options.buffer,
+                         .spare = sized.buffer,
                          .max_queue = options.max_queue.value_or(0),
-                         .scaledown_window = options.scaledown_window.count()});
+                         .scaledown_window = sized.scaledown_window.count()});
   for (auto const& [key, weight] : options.weights) {
     if (weight == 0 || weight > core::most_weight)
       reject("runtime_options::weights: the weight of '" + key + "' is " + std::to_string(weight) +
@@ -514,10 +543,10 @@ runtime_options with_plan(runtime_options options, detail::linked_libraries cons
           "YONDER_LAUNCH is set: to start workers elsewhere this program must be linked with yonder::launch");
     options.launch = libraries.launchers(file);
   }
-  if (options.launch && !starts_elsewhere(*options.launch)) options.launch = nullptr;
-  if (options.launch && options.bind.empty())
+  auto const launches = options.launch && starts_elsewhere(*options.launch);
+  if (launches && options.bind.empty())
     reject("to start workers elsewhere set runtime_options::bind, to \"tcp://0.0.0.0:*\" say");
-  if (options.launch && options.in_process)
+  if (launches && options.in_process)
     reject("runtime_options: `in_process` has workers be threads, `launch` starts them elsewhere; set one");
   return options;
 }
@@ -564,7 +593,7 @@ std::shared_ptr<detail::engine> make_engine(runtime_options const& options,
     auto listener = set_up([&] {
       return transport.listen(engine->poller(), {options.bind, keys_folder(options), limits});
     });
-    if (options.launch)
+    if (options.launch && starts_elsewhere(*options.launch))
       engine->add_launching(set_up([&] {
         return options.launch->open({engine->poller(), *listener, program_of(options)});
       }));
@@ -582,7 +611,7 @@ std::unique_ptr<http::gateway> open_gateway(detail::engine_ref const& engine, ht
   if (factory == nullptr)
     reject("to serve HTTP at '" + how.address + "' this program must be linked with yonder::http");
   auto const elsewhere = !options.hub.empty() || (!options.in_process && !variable("YONDER_HUB").empty());
-  auto const workers = elsewhere ? 0 : options.max.value_or(std::thread::hardware_concurrency());
+  auto const workers = elsewhere ? 0 : with_sizes(options).max.value_or(std::thread::hardware_concurrency());
   return factory->open(engine, how, {keys_folder(options), elsewhere || !options.journal.empty(), workers});
 }
 

@@ -128,13 +128,21 @@ worker_loop::worker_loop(worker_loop_config config)
   index_tasks();
 }
 
-worker_loop::~worker_loop() {
+worker_loop::~worker_loop() { stop_watching(); }
+
+void worker_loop::stop_watching() {
   {
     lock const held(mutex_);
     stopping_ = true;
   }
   wake_watchdog();
   if (watchdog_.joinable()) watchdog_.join();
+}
+
+void worker_loop::part() {
+  stop_watching();
+  lock const held(mutex_);
+  connection_.reset();
 }
 
 void worker_loop::index_tasks() {
@@ -468,6 +476,7 @@ void worker_loop::stop(lane& on) noexcept {
 // --- the connection
 
 void worker_loop::flush() {
+  if (!connection_) return;  // after part(): of a thread that a task has left behind
   outbox_.retry(
       no_time, [this](core::out::send const& message) { return offer(*connection_, message.peer, message); },
       [this](core::out::send&& message) { refuse_frame(message.peer); });
@@ -541,13 +550,14 @@ void worker_loop::carry_out(core::output& output) {
     carry_out(std::move(*came));
   } else if (auto* const closed = std::get_if<core::out::close>(&output)) {
     outbox_.forget(closed->peer);
-    connection_->close(closed->peer);
+    if (connection_) connection_->close(closed->peer);
   } else if (auto* const why = std::get_if<core::out::exit>(&output)) {
     exit(std::move(*why));
   }
 }
 
 void worker_loop::send(core::out::send&& message) {
+  if (!connection_) return;
   auto const peer = message.peer;
   auto const fate =
       outbox_.send(no_time, std::move(message), !connection_->reliable(),

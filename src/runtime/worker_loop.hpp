@@ -78,6 +78,10 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
   // Serves until the hub lets this worker go or is gone. Returns why.
   core::out::exit run();
 
+  // After run(), and nothing else follows: what was said last leaves before the process ends, for which it
+  // waits as long as the transport does.
+  void part();
+
   // After run(): whether SIGTERM had asked for the end. A worker that ends of its own will, as where its
   // service is not healthy any more, is replaced by whoever watches it.
   bool told_to_end() const noexcept { return told_to_end_; }
@@ -196,6 +200,7 @@ class worker_loop : private attempt_streams::host, private transport::ready_hand
   void take_over(lock& held, std::uint32_t run);
   void read_once(lock& held);
   void drain_if_told();
+  void stop_watching();
   void wake_watchdog() { watchdog_wakes_.add(); }
   void leave_process() noexcept;
 

@@ -36,7 +36,7 @@ void worker_loop::say_that_waits(core::attempt_key const& key, std::uint64_t ite
 void worker_loop::send_from_task() {
   carry_out();
   flush();
-  if (!connection_->reliable()) poller_->ring();
+  if (connection_ && !connection_->reliable()) poller_->ring();
 }
 
 // The streams of the attempt, if it runs; null: it does not.

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -247,6 +249,21 @@ TEST_CASE("a remote worker ends with whoever watches it, and as it was told") {
   interrupted.process.kill(SIGINT);
   CHECK(interrupted.process.wait().signal == SIGINT);
   CHECK(served.ends_within(0ms));
+}
+
+TEST_CASE(
+    "a remote worker that is told to end is gone from its hub as it ends, not when it was silent for long") {
+  site here;
+  yonder::runtime client(here.client());
+  for (int i = 0; i < 3; ++i) {
+    lone_worker worker(here.keys(), {here.address()});
+    task::process.on(client).remote();
+    worker.process.kill(SIGTERM);
+    CHECK(worker.process.wait().status == 0);
+    auto const ended = std::chrono::steady_clock::now();
+    while (here.workers() != 0) std::this_thread::sleep_for(1ms);
+    CHECK(std::chrono::steady_clock::now() - ended < 5s);  // of 10 otherwise
+  }
 }
 
 TEST_CASE("promise 16: a worker whose key is refused says so once, and ends") {

@@ -37,6 +37,7 @@ class site {
 
   std::string keys() const { return folder_ / "keys"; }
   std::string address() const { return hub_->addresses().front(); }
+  std::size_t workers() const { return hub_->snapshot().workers; }  // that the hub has
   // As SIGTERM does, and whatever starts it again.
   void restart_hub() {
     hub_.reset();

@@ -36,6 +36,18 @@ struct timed_hub {
 
 }  // namespace
 
+TEST_CASE("a worker elsewhere says which GPUs it was given") {
+  hello_message said;
+  said.role = peer_role::worker;
+  said.session = 1;
+  hello_message read;
+  REQUIRE(read_hello(make_hello(said), read));
+  CHECK(read.gpus.empty());
+  said.gpus = "0,GPU-3";
+  REQUIRE(read_hello(make_hello(said), read));
+  CHECK(read.gpus == "0,GPU-3");
+}
+
 TEST_CASE("a hello and a drain say how long the worker's allocation lasts") {
   hello_message said;
   said.role = peer_role::worker;

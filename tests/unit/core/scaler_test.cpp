@@ -140,6 +140,31 @@ TEST_CASE("the least of each pool is started without a call, and stays when it i
   p[0].idle.remove(last);
 }
 
+TEST_CASE("a service has the numbers that its hub was given for it, and no more workers than those allow") {
+  random_source random{1};
+  timer_wheel timers{0};
+  scaler::limits const allowed{
+      .scale_delay = millisecond,
+      .start_timeout = second,
+      .start_failures = 2,
+      .pools = 4,
+      .demanded = 10,
+      .machine = {},
+      .services = {{"Here", {.min_workers = 1, .max_workers = 3, .spare = 2, .scaledown_window = second}}}};
+  scaler core(allowed, {{.max_workers = 2}}, random, timers);
+  auto const& own = core.make("more", {.max_workers = 8, .service = "Here"});
+  CHECK(own.config.min_workers == 1);
+  CHECK(own.config.max_workers == 3);
+  CHECK(own.config.spare == 2);
+  CHECK(own.config.scaledown_window == second);
+  auto const& less = core.make("less", {.max_workers = 1, .service = "Here"});
+  CHECK(less.config.max_workers == 1);
+  CHECK(less.config.spare == 1);
+  auto const& other = core.make("other", {.max_workers = 8, .service = "There"});
+  CHECK(other.config.max_workers == 8);
+  CHECK(other.config.spare == 0);
+}
+
 TEST_CASE("workers elsewhere are told what they are to have, and take nothing of this machine") {
   random_source random{1};
   timer_wheel timers{0};
