@@ -15,7 +15,7 @@
 // while. Of the library yonder::launch.
 namespace yonder::launch {
 
-// As without a launcher: processes of this machine.
+// As without a launcher: processes of this machine, as many as its pool says.
 struct process {};
 
 // Qt's keyword: a file that has it can include this one; to name the member it needs QT_NO_KEYWORDS.
@@ -79,6 +79,12 @@ struct pool {
 
   // There: the program, and its arguments. Empty: this very one, under the same path.
   std::vector<std::string> worker{};
+
+  // There: variables of the program's environment, "NAME=value"; and lines for /bin/sh, as a login shell,
+  // which are run before it, one after the other ("module load cuda"). Where one fails the worker does not
+  // start.
+  std::vector<std::string> environment{};
+  std::vector<std::string> before{};
 
   // Whether that program is brought to where it is not yet, with the shared libraries that it needs (ssh,
   // slurm). Each file travels once, and is checked before it runs.

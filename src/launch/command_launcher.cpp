@@ -97,7 +97,6 @@ void command_launcher::start(start_request const& wanted) {
   }
   runner_.run(
       {.command = start_words(how_, wanted, script),
-       .environment = wanted.environment,
        .timeout = wanted.patience == 0 ? patience : std::min(patience, wanted.patience),
        .done = [this, start = wanted.start](command_result&& result) { started(start, std::move(result)); }});
 }

@@ -41,22 +41,6 @@ pipe_ends make_pipe() {
 
 void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, O_NONBLOCK); }
 
-// What would act on a terminal is shown, and does not act. Lines may end as ssh ends them.
-std::string legible(std::string const& text) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string shown;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    auto const c = text[i];
-    auto const code = static_cast<unsigned char>(c);
-    if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
-    if (c == '\n' || c == '\t' || (code >= ' ' && code != 0x7f))
-      shown += c;
-    else
-      shown += {'\\', 'x', digits[code >> 4U], digits[code & 15U]};
-  }
-  return shown;
-}
-
 // Within single quotes csh has a meaning for '!', and fish for a backslash before another one or a quote.
 bool acts_in_quotes(std::string_view word, std::size_t at) {
   if (word[at] != '\\') return word[at] == '\'' || word[at] == '!';
@@ -87,6 +71,21 @@ void kept_text::append(std::string_view text) {
 std::string kept_text::text() const {
   if (left_out_ == 0) return head_ + tail_;
   return head_ + "\n[… " + std::to_string(left_out_) + " bytes …]\n" + tail_;
+}
+
+std::string legible(std::string const& text) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string shown;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto const c = text[i];
+    auto const code = static_cast<unsigned char>(c);
+    if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    if (c == '\n' || c == '\t' || (code >= ' ' && code != 0x7f))
+      shown += c;
+    else
+      shown += {'\\', 'x', digits[code >> 4U], digits[code & 15U]};
+  }
+  return shown;
 }
 
 std::string shell_line(std::vector<std::string> const& command) {
@@ -179,7 +178,8 @@ void command_runner::start(job& one) {
                                        .input = input.readable ? input.readable.get() : one.wanted.input_file,
                                        .output = output.writable.get(),
                                        .errors = errors.writable.get()}));
-  if (one.wanted.timeout != 0 || one.wanted.idle != 0) guard_.watch(one.process->pid());
+  if (one.wanted.ends_with_us || one.wanted.timeout != 0 || one.wanted.idle != 0)
+    guard_.watch(one.process->pid());
   one.input = std::move(input.writable);
   if (one.input)  // so that the command notices when we, not a fork of us, are gone
     platform::close_in_forks(one.input.get());
@@ -246,7 +246,8 @@ bool command_runner::read(job& one, platform::unique_fd& from, kept_text& to) {
     std::string_view const piece(text, static_cast<std::size_t>(count));
     one.printed_bytes += piece.size();
     to.append(piece);
-    if (&from == &one.output && one.wanted.on_output) one.wanted.on_output(piece);
+    auto const& told = &from == &one.output ? one.wanted.on_output : one.wanted.on_errors;
+    if (told) told(piece);
   }
   return true;
 }

@@ -60,13 +60,16 @@ struct command_result {
 // Bytes that are kept of what a list prints; one that is longer is not known.
 inline constexpr std::size_t longest_list = std::size_t{1} << 20;
 
+// What would act on a terminal is shown, and does not act. Lines may end as ssh ends them.
+std::string legible(std::string const& text);
+
 // As a person would type it in whatever shell: of the POSIX kind, csh or fish. No word may have a line break
 // in it for csh's sake.
 std::string shell_line(std::vector<std::string> const& command);
 
 // Runs commands, without a shell, and waits for none: their pipes are watched by the driver's poller. A
-// command has a process group of its own. One that has a timeout, of either kind, ends with this process,
-// however that ends, and with it what it has started. Used under the driver's lock.
+// command has a process group of its own. One that has a timeout, of either kind, or is told to, ends with
+// this process, however that ends, and with it what it has started. Used under the driver's lock.
 class command_runner final : private platform::ready_handler {
  public:
   using job_id = std::uint64_t;
@@ -77,11 +80,13 @@ class command_runner final : private platform::ready_handler {
     int input_file = -1;               // or an open file, which may be closed when run() has returned
     bool keeps_input_open = false;     // until close_input()
     std::vector<std::string> environment{};
+    bool ends_with_us = false;                  // also without a timeout
     std::size_t keeps = std::size_t{64} << 10;  // bytes of its stdout
     std::int64_t timeout = 0;                   // nanoseconds, after which it is ended; 0: none
     std::int64_t idle =
         0;  // nanoseconds in which it reads nothing of input_file and prints nothing; likewise
     std::function<void(std::string_view)> on_output{};  // a piece of its stdout, as it comes
+    std::function<void(std::string_view)> on_errors{};  // likewise of its stderr
     std::function<void(command_result&&)> done{};       // once, within on_ready() or tick()
   };
 

@@ -82,6 +82,8 @@ start_request fleet::request_of(core::out::start_worker const& wanted, pool cons
                         .name = config_.hub_name + "-" + std::to_string(wanted.start),
                         .hub_name = config_.hub_name,
                         .worker = from.is.worker,
+                        .environment = from.is.environment,
+                        .before = from.is.before,
                         .patience = from.is.patience};
   request.worker.insert(request.worker.end(), {"--yonder-worker", "-"});
   request.order.hub = config_.address;

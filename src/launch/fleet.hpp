@@ -19,7 +19,9 @@ struct fleet_pool {
   std::string name;
   std::unique_ptr<launcher> by;
   driver::launch_limits limits;
-  std::vector<std::string> worker;  // there: the program and its arguments
+  std::vector<std::string> worker;         // there: the program and its arguments
+  std::vector<std::string> environment{};  // and before: as of a pool
+  std::vector<std::string> before{};
   std::int64_t silence = 0;
   std::vector<std::string> end{};  // of an order
   std::int64_t patience = 0;       // of a start_request

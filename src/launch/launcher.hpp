@@ -34,6 +34,7 @@ struct start_request {
   std::vector<std::string> worker{};       // the program and its arguments, which are those of a worker
   runtime_detail::worker_order order{};    // that the worker reads; secret
   std::vector<std::string> environment{};  // NAME=value; nothing of it is secret
+  std::vector<std::string> before{};       // lines of a shell: run_behind()
   worker_needs needs{};
   std::int64_t time_limit = 0;  // nanoseconds from its start to its end, as its pool says; 0: none
   std::int64_t patience = 0;    // nanoseconds, with what starts it; 0: the launcher's own
@@ -89,6 +90,10 @@ class launcher {
   // as its workers hear no hub any more. Lines for whoever runs it go to `say_to`.
   virtual void leave(teller const& say_to) = 0;
 };
+
+// The command, once a login shell has run these lines, which have no input, and of which none has failed;
+// what they set is there. Without lines the command itself.
+std::vector<std::string> run_behind(std::vector<std::string> const& lines, std::vector<std::string> command);
 
 // A script for /bin/sh that starts the worker wherever it is run. It holds the order: it is as secret.
 std::string worker_script(start_request const& wanted);

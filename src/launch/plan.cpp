@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -43,6 +44,10 @@ std::string fault_of_address(std::string_view text) {
   auto const digits = "0123456789";
   auto const colon = text.rfind(':');
   if (text.find_first_of(" \t\r") != std::string_view::npos) return "has a blank in it";
+  constexpr std::string_view known = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]%";
+  auto const host = text.starts_with(tcp) ? text.substr(tcp.size()) : text;
+  if (auto const at = host.find_first_not_of(known); at != std::string_view::npos)
+    return "has '" + std::string(1, host[at]) + "' in it, which no host's name has";
   if (!text.starts_with(tcp)) {
     auto const is_number = text.starts_with('[') && text.ends_with(']');  // of IPv6
     return colon == std::string_view::npos || is_number ? "" : "is neither a host's name nor tcp://host:port";
@@ -85,6 +90,39 @@ std::string fault_of_homes(pool const& one) {
   return {};
 }
 
+// Processes of this machine are of this very program, come at once, and cost nothing.
+std::string fault_of_process(pool const& one) {
+  pool const usual;
+  std::string part;
+  if (!one.worker.empty()) part = "worker";
+  if (!one.environment.empty()) part = "environment";
+  if (!one.before.empty()) part = "before";
+  if (one.scale_delay != usual.scale_delay) part = "scale_delay";
+  if (one.start_timeout != usual.start_timeout) part = "start_timeout";
+  if (one.silence != usual.silence) part = "silence";
+  if (one.cost_per_hour != 0) part = "cost_per_hour";
+  if (one.max_cost_per_hour) part = "max_cost_per_hour";
+  return part.empty() ? ""
+                      : part + ": it is for workers elsewhere, and these are processes of this program, here";
+}
+
+// They stand in lines of a shell, of whatever kind that is.
+std::string fault_of_surroundings(pool const& one) {
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  for (auto const& variable : one.environment) {
+    auto const at = variable.find('=');
+    auto const name = variable.substr(0, at);
+    if (at == std::string::npos || name.empty() || name.find_first_not_of(letters) != std::string::npos ||
+        (name.front() >= '0' && name.front() <= '9'))
+      return "environment: '" + name + "' is no name of a variable";
+    if (!is_one_line(variable)) return "environment: the value of '" + name + "' is more than one line";
+  }
+  for (auto const& line : one.before)
+    if (line.empty() || line == "--" || !is_one_line(line))
+      return "before: '" + line + "' is no line of a shell";
+  return {};
+}
+
 std::string fault_of(pool const& one) {
   if (one.name.empty()) return "name: it is empty";
   if (!one.worker.empty() && one.worker.front().empty()) return "worker: the program's name is empty";
@@ -110,6 +148,8 @@ std::string fault_of(pool const& one) {
   if (!one.cache.empty() && (one.cache.front() != '/' || !is_one_line(one.cache)))
     return "cache: '" + one.cache + "' is no absolute path";
   if (auto home = fault_of_homes(one); !home.empty()) return home;
+  if (auto wrong = fault_of_surroundings(one); !wrong.empty()) return wrong;
+  if (auto wrong = is_elsewhere(one) ? std::string() : fault_of_process(one); !wrong.empty()) return wrong;
   auto wrong = std::visit(overloaded{[](process const&) { return std::string(); },
                                      [](auto const& by) { return launch::fault_of(by); }},
                           one.by);
@@ -178,6 +218,8 @@ class plan_of_options final : public plan {
       std::optional<carry_terms> carried;
       if (one.carry) carried = carry_terms{own_file(made.worker), one.cache, one.files};
       made.by = make_launcher(one.by, context.poller, std::move(carried));
+      made.environment = one.environment;
+      made.before = one.before;
       made.silence = one.silence.count();
       made.patience = std::max<std::int64_t>(least_patience, one.start_timeout.count());
       if (auto const* const commands = std::get_if<command>(&one.by)) made.end = commands->end;
@@ -201,9 +243,17 @@ std::string fault_of(plan_options const& options) {
   if (auto const wrong = fault_of_address(options.address); !wrong.empty())
     return "address: '" + options.address + "' " + wrong;
   std::set<std::string> names;
+  std::map<std::string, std::string> gpus;  // of a host, and whose they are
   for (auto const& one : options.pools) {
     if (auto wrong = fault_of(one); !wrong.empty()) return "the pool '" + one.name + "': " + wrong;
     if (!names.insert(one.name).second) return "there are two pools '" + one.name + "'";
+    auto const* const hosts = std::get_if<ssh>(&one.by);
+    for (auto const& host : hosts != nullptr ? hosts->hosts : std::vector<ssh_host>{})
+      for (auto const& gpu : host.gpus)
+        if (auto const [at, is_new] = gpus.emplace("GPU " + gpu + " of '" + host.name + "'", one.name);
+            !is_new)
+          return "the pool '" + one.name + "': hosts: the " + at->first + " is given out " +
+                 (at->second == one.name ? "twice" : "by the pool '" + at->second + "', too");
   }
   return {};
 }
@@ -249,13 +299,16 @@ std::string description_of(plan_options const& options) {
       carried = carry_terms{one.worker.empty() ? "PROGRAM" : one.worker.front(), one.cache, one.files};
     auto const by = make_launcher(one.by, *poller, std::move(carried));
     if (!by) {
-      text += ": processes of this machine\n";
+      text += ": processes of this machine" +
+              (one.max ? ", at most " + std::to_string(*one.max) : std::string()) + "\n";
       continue;
     }
     auto const most = std::min<std::size_t>(one.max.value_or(~0U), capacity_of(one).value_or(~0U));
     text += ", at most " + std::to_string(most) + " workers\n";
     start_request shown{.start = 1, .name = "yonder-NAME-1", .hub_name = "yonder-NAME", .worker = one.worker};
     if (shown.worker.empty()) shown.worker = {"PROGRAM"};
+    shown.environment = one.environment;
+    shown.before = one.before;
     shown.worker.insert(shown.worker.end(), {"--yonder-worker", "-"});
     shown.order = {.hub = options.address.empty() ? "(the hub's address)" : options.address,
                    .silence = one.silence.count()};

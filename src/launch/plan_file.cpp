@@ -105,6 +105,20 @@ class table_reader {
     });
   }
 
+  // A table of texts, as NAME=value.
+  void read_variables(std::string_view key, std::vector<std::string>& variables) {
+    auto const* const node = find(key);
+    if (node == nullptr) return;
+    auto const* const table = node->as_table();
+    if (table == nullptr) refuse(*node, key, "is not a table, { NAME = \"value\" }");
+    for (auto const& [name, one] : *table) {
+      auto const text = one.value_exact<std::string>();
+      if (!text)
+        refuse(one, key, "has a value for " + std::string(name.str()) + " that is not a text in quotes");
+      variables.push_back(std::string(name.str()) + "=" + *text);
+    }
+  }
+
   // Calls take(node) for each of a list.
   template <class Take>
   void each(std::string_view key, Take take) {
@@ -216,6 +230,8 @@ pool read_pool(std::string_view name, table_reader& reader, toml::node const& no
   reader.read_words("worker", one.worker);
   if (auto const* const worker = reader.find("worker"); worker != nullptr && one.worker.empty())
     reader.refuse(*worker, "worker", "names no program; leave it out where that is this very one");
+  reader.read_variables("environment", one.environment);
+  reader.read_words("before", one.before);
   reader.read_flag("carry", one.carry);
   reader.read("cache", one.cache);
   reader.read_words("files", one.files);

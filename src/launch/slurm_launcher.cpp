@@ -110,6 +110,21 @@ std::string fault_of_extra(std::string const& word) {
   return {};
 }
 
+// A word that belongs to no option would be sbatch's script.
+std::string fault_of_extra(std::vector<std::string> const& words) {
+  auto takes_value = false;
+  for (auto const& word : words) {
+    if (auto wrong = fault_of_extra(word); !wrong.empty()) return wrong;
+    auto const is_option = word.size() > 1 && word.front() == '-';
+    if (word == "--" || (!is_option && !takes_value))
+      return "extra: '" + word +
+             "' is no option of sbatch: it, or what stands behind it, would take the place of "
+             "the script that starts the workers";
+    takes_value = is_option && word.find('=') == std::string::npos;
+  }
+  return {};
+}
+
 job_book::state state_of(std::string_view word) {
   constexpr std::array<std::string_view, 7> waiting{
       "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"};
@@ -166,8 +181,7 @@ std::string fault_of(slurm const& how) {
       return std::string(part) + ": '" + *text + "' has a blank in it";
   if (auto const wrong = how.gres.empty() ? std::string() : fault_of_gres(how.gres); !wrong.empty())
     return "gres: '" + how.gres + "' " + wrong;
-  for (auto const& word : how.extra)
-    if (auto wrong = fault_of_extra(word); !wrong.empty()) return wrong;
+  if (auto wrong = fault_of_extra(how.extra); !wrong.empty()) return wrong;
   if (how.workers != 0 && !how.gres.empty() && parse(how.gres).count % how.workers != 0)
     return "workers: " + std::to_string(how.workers) + " cannot share out '" + how.gres + "' evenly";
   return {};
@@ -479,7 +493,6 @@ void slurm_launcher::submit(std::vector<std::uint64_t> const& starts) {
   submitted_ = starts;
   runner_.run({.command = as_written(submission(workers, book_.excluded()), ::environ),
                .input = script(workers),
-               .environment = workers.front()->environment,
                .timeout = slurm_patience,
                .done = [this](command_result&& result) { submitted(result); }});
 }

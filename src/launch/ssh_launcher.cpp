@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::int64_t farewell_patience = 5 * second;
 
+// What a start has said is told no more often than that, and the end of it only.
+constexpr std::int64_t tell_pause = second / 2;
+constexpr std::size_t most_said = 800;
+
 // What ssh itself exits with where it does not reach the other end, or that does not let it in.
 constexpr int ssh_failed = 255;
 
@@ -113,11 +117,16 @@ std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::s
     there.push_back("CUDA_VISIBLE_DEVICES=" + devices);
     there.emplace_back("CUDA_DEVICE_ORDER=PCI_BUS_ID");
   }
-  if (carrier_ && carrier_->is_loaded())
-    return ssh_line(how_.options, host,
-                    carrier_->start_line({wanted.worker.begin() + 1, wanted.worker.end()}, there), false);
+  auto command = wanted.worker;
+  if (carrier_ && carrier_->is_loaded()) {
+    std::vector<std::string> const arguments(wanted.worker.begin() + 1, wanted.worker.end());
+    if (wanted.before.empty())
+      return ssh_line(how_.options, host, carrier_->start_line(arguments, there), false);
+    command = carrier_->waiting_start(arguments, 0);
+  }
   if (!there.empty()) there.insert(there.begin(), "env");
-  there.insert(there.end(), wanted.worker.begin(), wanted.worker.end());
+  command = run_behind(wanted.before, std::move(command));
+  there.insert(there.end(), command.begin(), command.end());
   return ssh_line(how_.options, host, "exec " + shell_line(there), false);
 }
 
@@ -183,10 +192,38 @@ void ssh_launcher::run(start_request const& wanted, driver::host_slots::place co
       runner_.run({.command = words(wanted, how_.hosts[at.host].name, at.gpus),
                    .input = runtime_detail::encode_worker_order(order),
                    .keeps_input_open = true,
+                   .ends_with_us = true,  // a login that hangs does not see that its stdin has ended
+                   .on_errors = [this, start = wanted.start](std::string_view piece) { heard(start, piece); },
                    .done = [this, start = wanted.start](command_result&& result) { ended(start, result); }});
   auto const start = wanted.start;
-  jobs_[start] = {.job = job, .wanted = wanted};
+  jobs_[start] = {.job = job, .wanted = wanted, .since = platform::now()};
   if (!std::exchange(attempts_[start].is_placed, true)) say(launch_event::kind::placed, start, {});
+}
+
+// A worker that does not find its hub, say, tries again for as long as it is let: nobody would hear why
+// before its end.
+void ssh_launcher::heard(std::uint64_t start, std::string_view piece) {
+  auto const found = jobs_.find(start);
+  if (found == jobs_.end() || found->second.came || found->second.is_ended) return;
+  auto& one = found->second;
+  one.said += piece;
+  if (one.said.size() > most_said) one.said.erase(0, one.said.size() - most_said);
+  while (!one.said.empty() && (static_cast<unsigned char>(one.said.front()) & 0xc0U) == 0x80U)
+    one.said.erase(0, 1);  // the rest of a character of UTF-8
+  one.has_said = true;
+  tell_at_ = std::min(tell_at_, platform::now() + tell_pause);
+}
+
+void ssh_launcher::tell_heard(time_point now) {
+  if (tell_at_ > now) return;
+  tell_at_ = never;
+  for (auto& [start, one] : jobs_) {
+    if (!std::exchange(one.has_said, false) || one.came || one.is_ended) continue;
+    one.was_told = true;
+    auto text = legible(one.said);
+    while (text.ends_with('\n')) text.pop_back();
+    say(launch_event::kind::waits, start, "on '" + slots_.name_of(start) + "' it has said:\n" + text);
+  }
 }
 
 // Who needs less than the first one may go before it.
@@ -213,8 +250,12 @@ void ssh_launcher::say(launch_event::kind what, std::uint64_t start, std::string
 // A worker whose ssh was cut off does not know, and has its GPUs for as long as it waits for the hub.
 void ssh_launcher::ended(std::uint64_t start, command_result const& result) {
   auto const was = std::move(jobs_.extract(start).mapped());
-  auto const is_in_vain = !was.came && !was.is_ended && !result.succeeded();
-  auto const failed = !result.trouble.empty() || (result.how.signal == 0 && result.how.status == ssh_failed);
+  auto const is_in_vain = !was.came && (was.is_late || (!was.is_ended && !result.succeeded()));
+  // An ssh that is told to end exits so, too. What it has started then ends with its stdin, unless its worker
+  // had come and is not heard any more: there the network may be gone.
+  auto const is_ours = was.is_ended && !was.came;
+  auto const failed =
+      !is_ours && (!result.trouble.empty() || (result.how.signal == 0 && result.how.status == ssh_failed));
   auto const was_cut_off =
       (failed && result.trouble.empty() && !is_not_let_in(result.errors)) || result.how.signal == SIGKILL;
   auto const& host = slots_.name_of(start);
@@ -229,7 +270,10 @@ void ssh_launcher::ended(std::uint64_t start, command_result const& result) {
   slots_.give_back(platform::now(), start, is_left_alone, was_cut_off ? was.wanted.order.silence : 0);
   may_have_room_ = true;
   // Of one that was cut off nobody knows whether its worker still comes.
-  if (is_in_vain && !was_cut_off && try_another(was.wanted)) return;
+  if (is_in_vain && !was.is_ended && !was_cut_off && try_another(was.wanted)) {
+    if (was.was_told) say(launch_event::kind::waits, start, {});  // no more
+    return;
+  }
   over(launch_event::kind::ended, start, std::move(text));
 }
 
@@ -260,9 +304,11 @@ void ssh_launcher::stop(std::uint64_t start) {
   }
   auto const found = jobs_.find(start);
   if (found == jobs_.end()) return;
-  found->second.is_ended = true;
-  runner_.close_input(found->second.job);
-  runner_.end(found->second.job);
+  auto& one = found->second;
+  one.is_ended = true;
+  one.is_late = !one.came && one.wanted.patience != 0 && platform::now() - one.since >= one.wanted.patience;
+  runner_.close_input(one.job);
+  runner_.end(one.job);
 }
 
 void ssh_launcher::take(std::vector<launch_event>& happened) {
@@ -273,11 +319,12 @@ void ssh_launcher::take(std::vector<launch_event>& happened) {
 time_point ssh_launcher::next_deadline() const {
   if (!happened_.empty() || (may_have_room_ && !waiting_.empty())) return 0;
   auto const change = waiting_.empty() ? never : slots_.next_change(looked_);
-  return std::min(runner_.next_deadline(), change);
+  return std::min({runner_.next_deadline(), change, tell_at_});
 }
 
 void ssh_launcher::tick(time_point now) {
   runner_.tick(now);
+  tell_heard(now);
   if (waiting_.empty()) return;
   if (std::exchange(may_have_room_, false) || slots_.next_change(looked_) <= now) run_waiting(now);
   looked_ = now;

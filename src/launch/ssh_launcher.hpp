@@ -48,6 +48,11 @@ class ssh_launcher final : public launcher {
     start_request wanted{};
     bool came = false;      // its worker
     bool is_ended = false;  // by us
+    bool is_late = false;   // likewise, as its worker had not come in time
+    time_point since = 0;
+    std::string said{};     // the last of what it has printed on stderr; before its worker has come
+    bool has_said = false;  // more than was told
+    bool was_told = false;  // something of it
   };
   struct attempts {
     std::size_t failed = 0;  // so many hosts have
@@ -62,6 +67,8 @@ class ssh_launcher final : public launcher {
   void carried(std::uint64_t start, std::string const& fault);
   std::string why(time_point now, start_request const& wanted) const;
   void ended(std::uint64_t start, command_result const& result);
+  void heard(std::uint64_t start, std::string_view piece);
+  void tell_heard(time_point now);
   bool try_another(start_request const& wanted);
   void over(launch_event::kind what, std::uint64_t start, std::string text);
   void say(launch_event::kind what, std::uint64_t start, std::string text);
@@ -74,6 +81,7 @@ class ssh_launcher final : public launcher {
   std::deque<start_request> waiting_;           // for a place, the first first
   bool may_have_room_ = false;                  // for one of those
   time_point looked_ = 0;                       // last
+  time_point tell_at_ = never;                  // what starts that are under way have said
   std::map<std::string, std::string>
       failures_;  // of hosts that could not be reached: what was run and printed last
   std::vector<launch_event> happened_;

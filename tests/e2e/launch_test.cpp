@@ -91,6 +91,21 @@ TEST_CASE("a program that the host does not have is said in its shell's words" *
   CHECK(said.find("exited with status 127") != std::string::npos);
 }
 
+TEST_CASE("what is to be around a program on an ssh host is there, carried or not" *
+          doctest::skip(!has_sshd())) {
+  ssh_site site;
+  std::string const around =
+      "environment = { SOME_WORDS = \"a  b\" }\n"
+      "before = [\"cat; YONDER_TEST_WORDS=$SOME_WORDS-c\", \"export YONDER_TEST_WORDS\"]\n";
+  for (auto const& carried : {std::string(), "carry = true\ncache = \"" + site.at / "cache" + "\"\n"}) {
+    auto const said = site.hub(site.plan(around + carried), {"told"}).read_all();
+    CHECK_MESSAGE(said.find("told a  b-c\n") != std::string::npos, said);
+  }
+  auto const said = site.hub(site.plan("before = [\"module load cuda\"]\n"), {"told"}).read_all();
+  CHECK_MESSAGE(said.find("worker_start_failed") != std::string::npos, said);
+  CHECK_MESSAGE(said.find("not found") != std::string::npos, said);
+}
+
 TEST_CASE("workers on an ssh host are gone with a hub that is killed" * doctest::skip(!has_sshd())) {
   ssh_site site;
   auto hub = site.hub(site.plan(), {"stay", "2", site.at / ""});
@@ -155,6 +170,19 @@ TEST_CASE("a plan that starts nothing elsewhere needs neither an address nor key
   CHECK(hub.wait().status == 0);
 }
 
+TEST_CASE("a plan says how many processes of this machine there are, for a service, too") {
+  folder at;
+  write(at / "launch.toml",
+        "[pools.default]\nlauncher = \"process\"\nmin = 1\nmax = 5\nscaledown_window = \"7s\"\n"
+        "[pools.Counter]\nlauncher = \"process\"\nmax = 3\nbuffer = 1\n");
+  program hub(YONDER_LAUNCHING_HUB, {"YONDER_LAUNCH=" + at / "launch.toml", "YONDER_KEYS=" + at / "none"},
+              {"sizes"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(said.find("default 1 5 0 7000\n") != std::string::npos, said);
+  CHECK_MESSAGE(said.find("Counter 0 3 1 200\n") != std::string::npos, said);
+  CHECK(hub.wait().status == 0);
+}
+
 TEST_CASE("a hub elsewhere wins over a plan of the environment, and not in silence over a hub of one's own") {
   folder at;
   write(at / "launch.toml", "[pools.default]\nlauncher = \"ssh\"\nhosts = [\"near\"]\n");
@@ -172,6 +200,20 @@ TEST_CASE("a worker whose time is over ends, and is not started again") {
   program worker(YONDER_LAUNCHING_HUB, {"YONDER_END_TIME=1"}, {"--yonder-worker", "tcp://127.0.0.1:9"});
   CHECK(worker.read_all().find("the time of this worker is over") != std::string::npos);
   CHECK(worker.wait().status == 0);
+}
+
+TEST_CASE("a worker that does not reach its hub tries on no longer than it may last") {
+  launching_site site;
+  auto const end = std::chrono::duration_cast<std::chrono::seconds>(
+                       std::chrono::system_clock::now().time_since_epoch() + std::chrono::seconds(3))
+                       .count();
+  auto const before = std::chrono::steady_clock::now();
+  program worker(YONDER_LAUNCHING_HUB,
+                 {"YONDER_END_TIME=" + std::to_string(end), "YONDER_KEYS=" + site.at / "keys"},
+                 {"--yonder-worker", "tcp://127.0.0.1:1"});
+  auto const said = worker.read_all();
+  CHECK_MESSAGE(said.find("hub_unreachable") != std::string::npos, said);
+  CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(45));  // of 60 s otherwise
 }
 
 // A cloud whose machines are processes; each is there as long as its file is.
@@ -264,6 +306,35 @@ TEST_CASE("a hub without tasks is told to say whose workers it is to start") {
                     std::string::npos,
                 said);
   CHECK(hub.wait().status == 1);
+}
+
+TEST_CASE("a hub without tasks starts no processes of its own, in words") {
+  launching_site site;
+  write(site.at / "launch.toml", "[pools.default]\nlauncher = \"process\"\n");
+  program hub(YONDER_COMMAND, {"YONDER_LAUNCH=" + site.at / "launch.toml", "YONDER_KEYS=" + site.at / "keys"},
+              {"hub", "--bind", "tcp://127.0.0.1:*"});
+  auto const said = hub.read_all();
+  CHECK_MESSAGE(
+      said.find("its workers would be processes of this program, which has no tasks") != std::string::npos,
+      said);
+  CHECK(hub.wait().status == 1);
+}
+
+TEST_CASE("whoever looks at the workers sees which GPUs one on an ssh host was given" *
+          doctest::skip(!has_sshd())) {
+  ssh_site site;
+  auto const address = "ipc://" + site.at / "door";
+  auto hub =
+      site.hub(site.plan("environment = { CUDA_VISIBLE_DEVICES = \"3,7\" }\nscaledown_window = \"1h\"\n"),
+               {"serve", address});
+  auto const line = hub.read_line_past_log();
+  REQUIRE_MESSAGE(line.starts_with("ran in "), line << "\n" << hub.read_all());
+  program ps(YONDER_COMMAND, {}, {"ps", "--json", "--hub", address});
+  auto const said = ps.read_all();
+  ps.wait();
+  CHECK_MESSAGE(said.find("\"gpus\": \"3,7\"") != std::string::npos, said);
+  hub.end();
+  hub.wait();
 }
 
 TEST_CASE("whoever looks at the pools sees why their workers do not come") {

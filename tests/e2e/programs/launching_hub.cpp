@@ -5,6 +5,8 @@
 // launching_hub alone: the same, of a hub that nobody can come into.
 // launching_hub serve [IPC]: such a call, and then it is a hub until SIGTERM or SIGHUP; by that address its
 // operator comes in.
+// launching_hub sizes: a call of a service; then a line for each pool: its name, up to '-', and its numbers.
+// launching_hub told: a call that says which $YONDER_TEST_WORDS its worker has.
 // launching_hub again: three such calls, each when the pool has just let its only worker go.
 // launching_hub stay N FOLDER: N calls that leave a file each, named by their process, and do not end.
 // launching_hub crash: a call that says something and ends its process; and another one, which does not.
@@ -40,6 +42,19 @@ int crash() {
 }
 inline constexpr yonder::task<crash> crashing;
 
+std::string told() {
+  char const* const words = std::getenv("YONDER_TEST_WORDS");
+  return words == nullptr ? "nothing" : words;
+}
+inline constexpr yonder::task<told> telling;
+
+class Counter {
+ public:
+  int where() const { return ::getpid(); }
+};
+inline constexpr yonder::service<Counter()> counter;
+inline constexpr yonder::method<&Counter::where> where;
+
 int main(int argc, char** argv) {
   sigset_t endings;  // of here.serve()
   ::sigemptyset(&endings);
@@ -48,7 +63,8 @@ int main(int argc, char** argv) {
   auto const log = [](std::string_view line) { std::cout << "log: " << line << std::endl; };
   std::string what = argc > 1 ? argv[1] : "";
   std::vector<std::string> bind{"tcp://127.0.0.1:*"};
-  if (what == "alone") bind.clear(), what = "once";
+  if (what == "alone" || what == "sizes") bind.clear();
+  if (what == "alone") what = "once";
   if (what == "serve" && argc > 2) bind.emplace_back(argv[2]);
   yonder::runtime here(argc, argv, {.scaledown_window = 200ms, .bind = std::move(bind), .log = log});
   try {
@@ -56,6 +72,16 @@ int main(int argc, char** argv) {
     for (int i = 0; what == "again" && i < 3; ++i) {
       while (here.pools().front().workers != 0) std::this_thread::sleep_for(1ms);
       running.remote();
+    }
+    if (what == "told") {
+      auto const words = telling.remote();  // and whatever is logged meanwhile is before it
+      std::cout << "told " << words << std::endl;
+    }
+    if (what == "sizes") {
+      where.on(counter()).remote();
+      for (auto const& one : here.pools())
+        std::cout << one.name.substr(0, one.name.find('-')) << " " << one.min << " " << one.max << " "
+                  << one.buffer << " " << one.scaledown_window / 1ms << std::endl;
     }
     if (what == "crash") try {
         crashing.remote();

@@ -103,6 +103,12 @@ FICKLE
   scontrol update NodeName=n2 State=RESUME
   waits_for 'the queue to be empty' queue_is_empty
 
+  # shellcheck disable=SC2016 # it is the worker's
+  plan 'time = "10m"' 'max = 1' 'environment = { CUDA_VISIBLE_DEVICES = "5" }' 'before = ["export SLURM_JOB_ID=x$SLURM_JOB_ID"]'
+  hub 1 0
+  check 'what is to be around a program is there' grep -q '^0 x[0-9]* 5 n[12]$' "$folder/ran"
+  waits_for 'the queue to be empty' queue_is_empty
+
   plan 'time = "2h"' 'max = 1' # its partition gives an hour
   hub 1 0
   check 'a job that would wait for ever fails its call with the reason' says 'PENDING (PartitionTimeLimit): .time. is longer than its partition allows'

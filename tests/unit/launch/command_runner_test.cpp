@@ -104,6 +104,23 @@ TEST_CASE("what a command is given to read may be more than a pipe holds") {
   CHECK(std::stoul(here.result().output) == text.size());
 }
 
+TEST_CASE("what is run before a program leaves it its input, its words and what was set; a failure ends it") {
+  running_commands here;
+  auto const run = [&](std::vector<std::string> const& lines) {
+    here.run({.command = launch::run_behind(lines, {"sh", "-c", "cat; echo \"$A\" \"$1\"", "w", "a  b"}),
+              .input = "the order\n"});
+    return here.result();
+  };
+  CHECK(launch::run_behind({}, {"app"}) == std::vector<std::string>{"app"});
+  auto const good = run({"cat; A='x y'", "export A; f() { A=$A$A; }", "f"});
+  CHECK_MESSAGE(good.succeeded(), good.to_text());
+  CHECK(good.output == "the order\nx yx y a  b\n");
+  auto const bad = run({"echo no such module >&2; (exit 3)", "echo not here"});
+  CHECK(bad.how.status == 3);
+  CHECK(bad.errors == "no such module\n");
+  CHECK(bad.output.empty());
+}
+
 TEST_CASE("a command that reads nothing does not end us, and its end is its own") {
   running_commands here;
   here.run({.command = {"true"}, .input = std::string(1 << 20, 'x')});
@@ -218,7 +235,8 @@ void await_end(int pid) {
 
 TEST_CASE("a command is ended with this process, however that ends, with what it has started" *
           doctest::skip(YONDER_IS_SANITIZED)) {
-  for (bool const idle : {false, true}) {
+  enum class why { timeout, idle, told };
+  for (auto const how : {why::timeout, why::idle, why::told}) {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     platform::unique_fd const readable(ends[0]);
@@ -229,8 +247,9 @@ TEST_CASE("a command is ended with this process, however that ends, with what it
       running_commands here;
       std::string printed;
       here.run({.command = {"sh", "-c", "sleep 1000 & echo $$ $!; wait"},
-                .timeout = idle ? 0 : 1'000 * launch::second,
-                .idle = idle ? 1'000 * launch::second : 0,
+                .ends_with_us = how == why::told,
+                .timeout = how == why::timeout ? 1'000 * launch::second : 0,
+                .idle = how == why::idle ? 1'000 * launch::second : 0,
                 .on_output = [&](std::string_view text) { printed += text; }});
       here.until([&] { return printed.ends_with('\n'); });
       [[maybe_unused]] auto const count = ::write(writable.get(), printed.data(), printed.size());

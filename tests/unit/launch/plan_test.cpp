@@ -229,6 +229,74 @@ TEST_CASE("what goes into an order is one line") {
         "the pool 'default': end: 'sync\nhalt' is more than one line");
 }
 
+TEST_CASE("of processes of this machine a plan says how many there are, and nothing else") {
+  launch::pool one{.min = 1, .max = 2, .buffer = 1, .scaledown_window = 5s};
+  CHECK(launch::fault_of(launch::plan_options{.pools = {one}}).empty());
+  auto const terms = launch::plan_of({.pools = {one}})->pools();
+  REQUIRE(terms.size() == 1);
+  CHECK_FALSE(terms[0].elsewhere);
+  CHECK(terms[0].min == 1U);
+  CHECK(terms[0].max == 2U);
+  CHECK(terms[0].buffer == 1U);
+  CHECK(terms[0].scaledown_window == 5'000'000'000);
+  CHECK(launch::description_of({.pools = {one}}) ==
+        "# the pool 'default': processes of this machine, at most 2\n");
+  one.silence = 5s;
+  CHECK(launch::fault_of(launch::plan_options{.pools = {one}}) ==
+        "the pool 'default': silence: it is for workers elsewhere, and these are processes of this program, "
+        "here");
+  for (char const* const key : {"worker = ['app']", "scale_delay = '2s'", "start_timeout = '5s'",
+                                "silence = '5s'", "cost_per_hour = 1"})
+    CHECK(refusal("[pools.default]\nlauncher = 'process'\n" + std::string(key))
+              .find(": it is for workers elsewhere") != std::string::npos);
+}
+
+TEST_CASE("what is to be around a worker's program there is said by its pool") {
+  auto const plan = launch::parse_plan(
+      "[pools.default]\nlauncher = 'ssh'\nhosts = ['near']\nworker = ['/opt/app']\n"
+      "environment = { OMP_NUM_THREADS = '4', WORDS = 'two of them' }\nbefore = ['module load cuda']\n",
+      "launch.toml");
+  CHECK(plan.pools[0].environment == std::vector<std::string>{"OMP_NUM_THREADS=4", "WORDS=two of them"});
+  CHECK(plan.pools[0].before == std::vector<std::string>{"module load cuda"});
+  auto const text = launch::description_of(plan);
+  CHECK_MESSAGE(text.find("exec env OMP_NUM_THREADS=4 ") != std::string::npos, text);
+  CHECK(text.find("module load cuda") < text.find("/opt/app --yonder-worker -"));
+  auto const fault = [](std::vector<std::string> environment, std::vector<std::string> before) {
+    return launch::fault_of(launch::plan_options{.pools = {{.by = launch::ssh{.hosts = {{"near"}}},
+                                                            .environment = std::move(environment),
+                                                            .before = std::move(before)}}});
+  };
+  CHECK(fault({"A_1=x", "B="}, {"true"}).empty());
+  for (char const* const bad : {"1A=x", "=x", "A B=x", "A"})
+    CHECK(fault({bad}, {}).find("is no name of a variable") != std::string::npos);
+  CHECK(fault({"A=x\ny"}, {}) == "the pool 'default': environment: the value of 'A' is more than one line");
+  for (char const* const bad : {"", "--", "a\nb"})
+    CHECK(fault({}, {bad}).find("is no line of a shell") != std::string::npos);
+  CHECK(refusal("[pools.default]\nlauncher = 'ssh'\nhosts = ['near']\nenvironment = { A = 4 }\n") ==
+        "launch.toml:4: 'pools.default.environment' has a value for A that is not a text in quotes");
+  CHECK(refusal("[pools.default]\nlauncher = 'process'\nbefore = ['true']\n")
+            .find("before: it is for workers elsewhere") != std::string::npos);
+}
+
+TEST_CASE("no GPU is given out twice, and no address has what no host's name has") {
+  auto const fault = [](std::vector<launch::pool> pools, std::string address = {}) {
+    return launch::fault_of(launch::plan_options{.address = std::move(address), .pools = std::move(pools)});
+  };
+  auto const pool = [](std::string name, std::vector<launch::ssh_host> hosts) {
+    return launch::pool{.name = std::move(name), .by = launch::ssh{.hosts = std::move(hosts)}};
+  };
+  CHECK(fault({pool("a", {{"near", 1, {"0", "1"}}, {"far", 1, {"0"}}}), pool("b", {{"near", 1, {"2"}}})})
+            .empty());
+  CHECK(fault({pool("a", {{"near", 1, {"0", "0"}}})}) ==
+        "the pool 'a': hosts: the GPU 0 of 'near' is given out twice");
+  CHECK(fault({pool("a", {{"near", 1, {"0"}}}), pool("b", {{"near", 1, {"1", "0"}}})}) ==
+        "the pool 'b': hosts: the GPU 0 of 'near' is given out by the pool 'a', too");
+  for (char const* const bad : {"h/x", "tcp://user@h:5", "tcp://h/x:5"})
+    CHECK(fault({pool("a", {{"near"}})}, bad).find("in it, which no host's name has") != std::string::npos);
+  for (char const* const good : {"h-1.example", "tcp://[fe80::1%eth0]:5", "[::1]", "tcp://10.0.0.1:5"})
+    CHECK_MESSAGE(fault({pool("a", {{"near"}})}, good).empty(), good);
+}
+
 TEST_CASE("what a plan would run is shown, pool by pool") {
   auto const text = launch::description_of(launch::parse_plan(R"toml(
 [pools.default]

@@ -118,6 +118,12 @@ TEST_CASE("how many workers one job starts, and for how long, is what is asked f
     CHECK_MESSAGE(launch::fault_of(slurm{.extra = {"--qos=low", bad}})
                       .starts_with("extra: '" + std::string(bad) + "' cannot be had: "),
                   bad);
+  for (std::vector<std::string> const& bad : {std::vector<std::string>{"run.sh"},
+                                              {"--", "run.sh"},
+                                              {"--qos=low", "run.sh"},
+                                              {"-A", "lab", "run.sh"},
+                                              {""}})
+    CHECK(launch::fault_of(slurm{.extra = bad}).find("is no option of sbatch") != std::string::npos);
   CHECK(launch::fault_of(slurm{.extra = {"-A", "lab", "--wait-all-nodes=1", "-wn7", "--qos=low"}}).empty());
 }
 

@@ -42,6 +42,7 @@ struct stand_in_ssh {
                                      "*' down'*) echo 'ssh: connect to host down: refused' >&2; exit 255;;\n"
                                      "*' lacks '*) echo 'sh: 1: /opt/app: not found' >&2; exit 127;;\n"
                                      "*' lost '*) exit 255;;\n"
+                                     "*' mute'*) printf 'no hub \\007 there\\n' >&2;;\n"
                                      "*' good '*) echo >"
                                   << (folder / "at").string() << ";;\nesac\nexec cat >/dev/null\n";
     std::filesystem::permissions(folder / "ssh", std::filesystem::perms::owner_all);
@@ -129,6 +130,55 @@ TEST_CASE("a start whose connection was cut off goes to no other host: its worke
   site.work(by, [&] { return by.take(happened), !happened.empty(); });
   CHECK(happened[0].what == what::ended);
   by.leave([](std::string const&) {});
+}
+
+TEST_CASE("what a start says while its worker has not come is told at once, and no more afterwards") {
+  stand_in_ssh site;
+  launch::ssh_launcher by({.hosts = {{.name = "mute"}}}, *site.poller);
+  by.start(worker_with(1, 0));
+  CHECK(site.said_of(by).what == what::placed);
+  std::vector<launch_event> happened;
+  site.work(by, [&] { return by.take(happened), !happened.empty(); });
+  REQUIRE(happened.size() == 1);
+  CHECK(happened[0].what == what::waits);
+  CHECK(happened[0].text == "on 'mute' it has said:\nno hub \\x07 there");
+  by.served(1);
+  by.leave([](std::string const&) {});
+}
+
+TEST_CASE(
+    "a start that is given up leaves its slot at once, and a host on which none comes in time is left "
+    "alone") {
+  stand_in_ssh site;
+  std::vector<launch_event> happened;
+  auto const ends = [&](launch::ssh_launcher& by) {
+    happened.clear();
+    by.stop(1);
+    auto const is_over = [](auto const& one) { return one.what == what::ended; };
+    site.work(by, [&] { return by.take(happened), std::any_of(happened.begin(), happened.end(), is_over); });
+  };
+  auto first = worker_with(1, 0);
+  first.order.silence = 3600 * launch::second;
+  SUBCASE("of one host") {
+    launch::ssh_launcher by({.hosts = {{.name = "mute"}}}, *site.poller);
+    by.start(first);
+    CHECK(site.said_of(by).what == what::placed);
+    ends(by);
+    by.start(worker_with(2, 0));
+    CHECK(site.said_of(by).what == what::placed);
+    by.leave([](std::string const&) {});
+  }
+  SUBCASE("of two") {
+    launch::ssh_launcher by({.hosts = {{.name = "mute"}, {.name = "good"}}}, *site.poller);
+    first.patience = 1;
+    by.start(first);
+    CHECK(site.said_of(by).what == what::placed);
+    ends(by);
+    by.start(worker_with(2, 0));
+    CHECK(site.said_of(by).what == what::placed);
+    site.work(by, [&] { return std::filesystem::exists(site.folder / "at"); });
+    by.leave([](std::string const&) {});
+  }
 }
 
 TEST_CASE("forwardings among ssh's options are refused, as a worker's ssh has none") {
