@@ -27,7 +27,8 @@ launch::start_request worker_with(std::uint64_t start, std::uint32_t gpus) {
           .needs = {.gpus = gpus}};
 }
 
-// An ssh whose far side runs until its stdin ends.
+// An ssh whose far side runs until its stdin ends. As OpenSSH's does, that of "mute" exits with 255 when it
+// is told to end.
 struct stand_in_ssh {
   std::filesystem::path folder;
   std::string path_before = ::getenv("PATH");
@@ -42,7 +43,9 @@ struct stand_in_ssh {
                                      "*' down'*) echo 'ssh: connect to host down: refused' >&2; exit 255;;\n"
                                      "*' lacks '*) echo 'sh: 1: /opt/app: not found' >&2; exit 127;;\n"
                                      "*' lost '*) exit 255;;\n"
-                                     "*' mute'*) printf 'no hub \\007 there\\n' >&2;;\n"
+                                     "*' mute'*) printf 'no hub \\007 there\\n' >&2; trap 'exit 255' TERM; "
+                                     "exec 3<&0; cat <&3 >/dev/null "
+                                     "& wait $!; exit;;\n"
                                      "*' good '*) echo >"
                                   << (folder / "at").string() << ";;\nesac\nexec cat >/dev/null\n";
     std::filesystem::permissions(folder / "ssh", std::filesystem::perms::owner_all);
