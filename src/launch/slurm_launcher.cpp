@@ -431,8 +431,8 @@ void slurm_launcher::stop(std::uint64_t start) {
   if (std::erase(unread_, start) == 0) {
     auto const now = platform::now();
     auto const awaited = awaited_.find(start);
-    auto const patience = awaited == awaited_.end() ? 0 : requests_.at(start).patience;
-    if (patience == 0 || now - awaited->second < patience) return book_.stop(start);
+    auto const within = awaited == awaited_.end() ? 0 : requests_.at(start).patience;
+    if (within == 0 || now - awaited->second < within) return book_.stop(start);
     return book_.give_up(now, start, "its worker has not come in time");
   }
   requests_.erase(start);
