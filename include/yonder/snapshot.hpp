@@ -14,9 +14,10 @@
 
 namespace yonder {
 
-// What became of the calls of one task, whoever made them, since the hub began.
+// What became of the calls of one task for one pool, whoever made them, since the hub began.
 struct task_snapshot {
-  std::string name;                                      // the task's
+  std::string name;    // the task's
+  std::string pool{};  // as of pool_snapshot::name; empty: only workers that come by themselves are for it
   std::uint64_t calls = 0;                               // that were made
   std::uint64_t succeeded = 0;                           // that ended with a value
   std::uint64_t cancelled = 0;                           // that were cancelled
@@ -33,6 +34,9 @@ struct task_snapshot {
   std::uint64_t calls_in_frames = 0;     // of all of them
   std::vector<std::uint64_t> batches{};  // likewise those whose calls run together, as of yonder::batched
   std::uint64_t calls_in_batches = 0;    // of all of them
+
+  std::uint64_t argument_bytes = 0;  // that calls had with them, with what surrounds them
+  std::uint64_t result_bytes = 0;    // likewise those that returned a value
 
   // Calls that have ended, however.
   std::uint64_t ended() const {
@@ -57,6 +61,7 @@ struct pool_snapshot {
   std::size_t starting_workers = 0;             // not yet connected
   std::size_t parked_workers = 0;               // that have given back their GPUs and cores
   std::size_t queued = 0;                       // calls that wait for a worker
+  std::uint64_t gpu_memory = 0;  // that its workers were given, in bytes; of a hub elsewhere: 0
   // Why its workers do not come, in words: what a scheduler says, or what a start that failed has printed.
   // Empty: nothing is known to stop them.
   std::string why{};
@@ -100,7 +105,7 @@ struct runtime_snapshot {
   std::uint64_t traced = 0;       // calls and attempts that were told where trace_options say
   std::uint64_t traces_lost = 0;  // that could not be
 
-  std::vector<task_snapshot> tasks{};    // by name
+  std::vector<task_snapshot> tasks{};    // by name and pool
   std::vector<queue_snapshot> queues{};  // by task and pool, also where none wait
   std::vector<pool_snapshot> pools{};    // as runtime::pools()
   std::vector<gpu_snapshot> gpus{};      // those whose memory is known, once a task has asked for one

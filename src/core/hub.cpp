@@ -245,7 +245,7 @@ hub_counters hub::counters() const {
   return seen;
 }
 
-std::map<std::string, task_numbers, std::less<>> const& hub::tasks() const { return state_->tally.tasks(); }
+std::map<task_tally::place, task_numbers> const& hub::tasks() const { return state_->tally.tasks(); }
 
 void hub::begin_day(std::uint32_t day) noexcept { state_->used.begin_day(day); }
 std::vector<usage_row> hub::usage() const { return state_->used.rows(); }

@@ -262,7 +262,7 @@ class hub {
   std::vector<usage_row> usage() const;
 
   // By the names of tasks.
-  std::map<std::string, task_numbers, std::less<>> const& tasks() const;
+  std::map<task_tally::place, task_numbers> const& tasks() const;
 
  private:
   struct state;

@@ -193,8 +193,12 @@ void hub::state::set_terms(time_point now, call_record& call, call_message const
   call.function = &work.function_of(said.function, whole->head.signature, home,
                                     YONDER_MUTANT(build_ignored) ? build_choice{} : said.build);
   ++call.function->calls;
-  if (call.function->numbers == nullptr) call.function->numbers = &tally.of(said.function);
+  if (call.function->numbers == nullptr) {
+    auto const* const pool = call.function->pool;
+    call.function->numbers = &tally.of(said.function, pool != nullptr ? name_of_pool(*pool) : std::string());
+  }
   call.function->numbers->calls += range.count;
+  call.function->numbers->argument_bytes += call.bytes;
   call.policy = said.policy;
   call.batching = said.batching;
   call.function->batches = said.batching.max_items != 0;
@@ -495,6 +499,7 @@ void hub::state::take_result(time_point now, call_record& call, frame&& message,
   if (is_past_recording(call)) return end_unrecorded(now, call, journal_fault, out);
   counters.completed += call.count;
   call.function->numbers->succeeded += call.count;
+  call.function->numbers->result_bytes += size_of(message);
   message.head.attempt = call.tries + 1;
   complete(now, call, std::move(message), out);
 }

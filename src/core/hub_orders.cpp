@@ -62,6 +62,13 @@ std::vector<pool_census> hub::state::count_pools() {
       seen.back().needs += (seen.back().needs.empty() ? "" : ", ") + build_in_words(build);
     seen.back().why = why_none_comes(*pool);
   }
+  auto const& all = pools.pools();
+  for (auto const& [id, worker] : sessions.workers()) {
+    if (worker->pool == nullptr || !worker->lease) continue;
+    auto const its =
+        std::find_if(all.begin(), all.end(), [&](auto const& one) { return one.get() == worker->pool; });
+    seen[static_cast<std::size_t>(its - all.begin())].gpu_memory += pools.gpu_memory_of(*worker->lease);
+  }
   return seen;
 }
 

@@ -46,7 +46,8 @@ struct pool_census {
   std::size_t min_workers = 0, max_workers = 0, spare = 0, max_queue = 0;
   duration scaledown_window = 0, park_window = 0;
   std::size_t workers = 0, idle = 0, starting = 0, parked = 0, queued = 0;
-  std::string why{};  // its workers do not come, in words; empty: nothing is known to stop them
+  std::string why{};             // its workers do not come, in words; empty: nothing is known to stop them
+  std::uint64_t gpu_memory = 0;  // that its workers were given, in bytes; told to nobody elsewhere
 };
 
 // As the payloads of such calls and of their results hold them; false: malformed.

@@ -186,6 +186,14 @@ std::vector<gpu_census> resource_ledger::gpus() const {
   return seen;
 }
 
+std::uint64_t resource_ledger::gpu_memory_of(resource_lease const& lease) const {
+  std::uint64_t all = 0;
+  if (lease.without_gpus) return all;
+  for (auto const place : lease.gpus)
+    all += lease.needs.gpu_memory != 0 ? lease.needs.gpu_memory : has_.gpus[place].memory;
+  return all;
+}
+
 void resource_ledger::count_cores(resource_lease const& lease, bool held) {
   for (auto const number : lease.cores) {
     auto& holders = cores_[place_of_core(number)];

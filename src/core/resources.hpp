@@ -58,6 +58,8 @@ class resource_ledger {
   core::machine const& has() const noexcept { return has_; }
   // Those whose memory is known.
   std::vector<gpu_census> gpus() const;
+  // What that has of their memory, as far as it is known.
+  std::uint64_t gpu_memory_of(resource_lease const& lease) const;
 
   // Why this can never be given, in words that say what there is; empty: it can.
   std::string unsatisfiable(resource_needs const& needs) const;

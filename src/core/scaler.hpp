@@ -68,6 +68,9 @@ class scaler {
   bool some_impossible() const noexcept { return some_impossible_; }
   // Of a place in a lease.
   std::string gpu_name(std::uint32_t place) const { return ledger_->has().gpus[place].id; }
+  std::uint64_t gpu_memory_of(resource_lease const& lease) const {
+    return ledger_ ? ledger_->gpu_memory_of(lease) : 0;
+  }
   std::vector<gpu_census> gpus() const { return ledger_ ? ledger_->gpus() : std::vector<gpu_census>(); }
   // One of those, for which calls wait; null: none.
   pool_record* awaited_in_vain();

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace yonder::core {
 
@@ -27,13 +28,14 @@ struct group_sizes {
   }
 };
 
-// What became of the calls of one task since the hub began.
+// What became of the calls of one task, for one pool, since the hub began.
 struct task_numbers {
   static constexpr std::size_t codes = 64;  // of yonder::errc
   static constexpr std::size_t ranges = 28;
 
   std::uint64_t calls = 0, succeeded = 0, cancelled = 0;
-  std::array<std::uint64_t, codes> failed{};  // by code
+  std::uint64_t argument_bytes = 0, result_bytes = 0;  // of the frames in which they came
+  std::array<std::uint64_t, codes> failed{};           // by code
   // Attempts that returned a value, by how long they ran: less than 2ⁱ µs, and in the last whatever took
   // longer.
   std::array<std::uint64_t, ranges> runs{};
@@ -53,21 +55,25 @@ struct task_numbers {
   }
 };
 
-// By name. Callers choose names: past a number of them the others share one place, without a name.
+// By their names and those of the pools that the first of such calls were for. Callers choose names: past a
+// number of them the others share one place, without a name.
 class task_tally {
  public:
+  using place = std::pair<std::string, std::string>;  // task, and pool: empty: none is for it
+
   // Valid for ever.
-  task_numbers& of(std::string_view name) {
+  task_numbers& of(std::string_view task, std::string const& pool) {
     constexpr std::size_t most = 10'000;
-    auto found = tasks_.find(name);
+    place wanted(task, pool);
+    auto found = tasks_.find(wanted);
     if (found == tasks_.end())
-      found = tasks_.try_emplace(tasks_.size() < most ? std::string(name) : std::string()).first;
+      found = tasks_.try_emplace(tasks_.size() < most ? std::move(wanted) : place()).first;
     return found->second;
   }
-  std::map<std::string, task_numbers, std::less<>> const& tasks() const noexcept { return tasks_; }
+  std::map<place, task_numbers> const& tasks() const noexcept { return tasks_; }
 
  private:
-  std::map<std::string, task_numbers, std::less<>> tasks_;
+  std::map<place, task_numbers> tasks_;
 };
 
 }  // namespace yonder::core

@@ -47,25 +47,36 @@ void write_traces(prometheus_text& out, runtime_snapshot const& program) {
   out.sample("yonder_traces_lost_total", {}, program.traces_lost);
 }
 
+labels labels_of(task_snapshot const& task) { return {{"task", task.name}, {"pool", task.pool}}; }
+
 void write_tasks(prometheus_text& out, std::vector<task_snapshot> const& tasks) {
   out.begin("yonder_task_calls_total", "counter", "Calls that have ended, whoever made them, by their code.");
   for (auto const& task : tasks) {
-    out.sample("yonder_task_calls_total", {{"task", task.name}, {"code", "ok"}}, task.succeeded);
-    out.sample("yonder_task_calls_total", {{"task", task.name}, {"code", "cancelled"}}, task.cancelled);
+    auto const ended = [&](std::string const& code, std::uint64_t count) {
+      auto its = labels_of(task);
+      its.emplace_back("code", code);
+      out.sample("yonder_task_calls_total", its, count);
+    };
+    ended("ok", task.succeeded);
+    ended("cancelled", task.cancelled);
     for (auto const& [code, count] : task.failed)
-      if (code != errc::cancelled)
-        out.sample("yonder_task_calls_total", {{"task", task.name}, {"code", word_for(code)}}, count);
+      if (code != errc::cancelled) ended(word_for(code), count);
   }
   out.begin("yonder_task_calls", "gauge", "Calls that have not ended, whoever made them.");
+  for (auto const& task : tasks) out.sample("yonder_task_calls", labels_of(task), task.calls - task.ended());
+  out.begin("yonder_task_argument_bytes_total", "counter", "Bytes in which calls came.");
   for (auto const& task : tasks)
-    out.sample("yonder_task_calls", {{"task", task.name}}, task.calls - task.ended());
+    out.sample("yonder_task_argument_bytes_total", labels_of(task), task.argument_bytes);
+  out.begin("yonder_task_result_bytes_total", "counter", "Bytes in which workers have returned values.");
+  for (auto const& task : tasks)
+    out.sample("yonder_task_result_bytes_total", labels_of(task), task.result_bytes);
   out.begin("yonder_task_run_seconds", "histogram", "How long attempts that returned a value ran.");
   for (auto const& task : tasks) {
     if (std::all_of(task.runs.begin(), task.runs.end(), [](auto count) { return count == 0; })) continue;
     std::vector<double> ends;
     for (std::size_t i = 0; i + 1 < task.runs.size(); ++i)
       ends.push_back(static_cast<double>(std::uint64_t{1} << i) * 1e-6);
-    out.histogram("yonder_task_run_seconds", {{"task", task.name}}, ends, task.runs,
+    out.histogram("yonder_task_run_seconds", labels_of(task), ends, task.runs,
                   std::chrono::duration<double>(task.run_time).count());
   }
 }
@@ -82,7 +93,7 @@ void write_groups(prometheus_text& out, std::string_view name, std::string_view 
     std::vector<double> ends;
     for (std::size_t i = 0; i + 1 < (task.*counts).size(); ++i)
       ends.push_back(static_cast<double>(std::uint64_t{1} << i));
-    out.histogram(name, {{"task", task.name}}, ends, task.*counts, static_cast<double>(task.*calls));
+    out.histogram(name, labels_of(task), ends, task.*counts, static_cast<double>(task.*calls));
   }
 }
 
@@ -110,6 +121,12 @@ void write_pools(prometheus_text& out, runtime_snapshot const& hub) {
   out.begin("yonder_pool_calls_queued", "gauge", "Calls that wait for a worker of the pool.");
   for (auto const& pool : hub.pools)
     out.sample("yonder_pool_calls_queued", {{"pool", pool.name}}, std::uint64_t{pool.queued});
+  if (!hub.gpus.empty()) {
+    out.begin("yonder_pool_gpu_memory_leased_bytes", "gauge",
+              "Memory of GPUs that workers of a pool were given.");
+    for (auto const& pool : hub.pools)
+      out.sample("yonder_pool_gpu_memory_leased_bytes", {{"pool", pool.name}}, pool.gpu_memory);
+  }
   out.begin("yonder_pool_queue_age_seconds", "gauge", "For how long the first of them has waited.");
   for (auto const& pool : hub.pools) {
     std::chrono::nanoseconds oldest{};
@@ -182,6 +199,7 @@ void metrics::gather_unserved(runtime_snapshot& hub) {
     others.calls += task.calls;
     others.succeeded += task.succeeded;
     others.cancelled += task.cancelled;
+    others.argument_bytes += task.argument_bytes;
     for (auto const& [code, count] : task.failed) add_to(others.failed, code, count);
     gathered.insert(std::move(task.name));
     return true;

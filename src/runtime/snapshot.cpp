@@ -10,8 +10,9 @@ std::vector<std::uint64_t> counts_of(core::group_sizes const& sizes) {
   return {sizes.counts.begin(), sizes.counts.end()};
 }
 
-task_snapshot snapshot_of(std::string const& name, core::task_numbers const& numbers) {
-  task_snapshot seen{.name = name,
+task_snapshot snapshot_of(core::task_tally::place const& of, core::task_numbers const& numbers) {
+  task_snapshot seen{.name = of.first,
+                     .pool = of.second,
                      .calls = numbers.calls,
                      .succeeded = numbers.succeeded,
                      .cancelled = numbers.cancelled,
@@ -20,7 +21,9 @@ task_snapshot snapshot_of(std::string const& name, core::task_numbers const& num
                      .frames = counts_of(numbers.frames),
                      .calls_in_frames = numbers.frames.calls,
                      .batches = counts_of(numbers.batches),
-                     .calls_in_batches = numbers.batches.calls};
+                     .calls_in_batches = numbers.batches.calls,
+                     .argument_bytes = numbers.argument_bytes,
+                     .result_bytes = numbers.result_bytes};
   for (std::size_t code = 0; code < numbers.failed.size(); ++code)
     if (numbers.failed[code] != 0) seen.failed.emplace_back(static_cast<errc>(code), numbers.failed[code]);
   return seen;
@@ -42,6 +45,7 @@ pool_snapshot snapshot_of(core::pool_census&& one) {
           .starting_workers = one.starting,
           .parked_workers = one.parked,
           .queued = one.queued,
+          .gpu_memory = one.gpu_memory,
           .why = std::move(one.why)};
 }
 
@@ -62,8 +66,8 @@ runtime_snapshot snapshot_of(core::hub const& hub, core::time_point now) {
                         .workers_lost = counters.workers_lost,
                         .workers_killed = counters.workers_killed,
                         .start_failures = counters.start_failures};
-  for (auto const& [name, numbers] : hub.tasks()) {
-    seen.tasks.push_back(snapshot_of(name, numbers));
+  for (auto const& [place, numbers] : hub.tasks()) {
+    seen.tasks.push_back(snapshot_of(place, numbers));
     seen.calls += numbers.calls - seen.tasks.back().ended();
   }
   for (auto& one : hub.queues(now))

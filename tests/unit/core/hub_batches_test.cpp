@@ -125,7 +125,7 @@ TEST_CASE("frames are counted by how many calls each gave to a worker, and not c
   tested_batches t;
   t.client.batch(1, 8);
   t.client.call(9);
-  auto const& numbers = t.hub.core.tasks().find("f")->second;
+  auto const& numbers = t.hub.core.tasks().find({"f", ""})->second;
   CHECK(numbers.frames.calls == 10);     // with the one that was measured
   CHECK(numbers.frames.counts[0] == 2);  // of one call
   CHECK(numbers.frames.counts[3] == 1);  // of five to eight

@@ -87,11 +87,11 @@ TEST_CASE("batches are counted by their sizes, also those of one") {
   t.net.finish(t.worker, "a");
   t.answer();
   t.occupy();
-  auto const& numbers = t.net.hub().tasks().find("echo")->second;
+  auto const& numbers = t.net.hub().tasks().find({"echo", ""})->second;
   CHECK(numbers.batches.calls == 3);
   CHECK(numbers.batches.counts[0] == 1);
   CHECK(numbers.batches.counts[1] == 1);
-  CHECK(t.net.hub().tasks().find("other")->second.batches.calls == 0);
+  CHECK(t.net.hub().tasks().find({"other", ""})->second.batches.calls == 0);
 }
 
 TEST_CASE("a batch of several belongs to the trace of its first item") {

@@ -608,3 +608,28 @@ TEST_CASE("a warmed pool has its workers ahead of the first call, and loses them
   CHECK(second_one.exited);
   CHECK(t.net.starts.size() == 2);
 }
+
+TEST_CASE("a task's calls are counted by the pool that they are for, and its workers' GPUs are told by it") {
+  tested_machine t;
+  t.submit(with({.gpus = 1, .gpu_memory = 30 * gib}));
+  t.net.submit(t.client, "x");
+  t.net.submit(t.client, "x");
+  auto& worker = t.come(0);
+  t.net.finish(worker, "a value");
+  auto const pools = t.net.hub().pools();
+  REQUIRE(pools.size() == 2);
+  CHECK(pools[0].gpu_memory == 0);
+  CHECK(pools[1].gpu_memory == 30 * gib);
+  auto const& tasks = t.net.hub().tasks();
+  REQUIRE(tasks.size() == 2);
+  auto const& plain = tasks.at({"echo", "default"});
+  auto const& of_gpu = tasks.at({"echo", pools[1].name});
+  CHECK(plain.calls == 2);
+  CHECK(plain.succeeded == 0);
+  CHECK(plain.result_bytes == 0);
+  CHECK(of_gpu.calls == 1);
+  CHECK(of_gpu.succeeded == 1);
+  CHECK(of_gpu.argument_bytes > 0);
+  CHECK(plain.argument_bytes < 2 * of_gpu.argument_bytes);  // which says what it needs, too
+  CHECK(of_gpu.result_bytes >= std::string_view("a value").size());
+}

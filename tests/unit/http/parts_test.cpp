@@ -257,13 +257,16 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
                                  {.workers = 3,
                                   .idle_workers = 1,
                                   .tasks = {{.name = "t",
+                                             .pool = "p",
                                              .calls = 3,
                                              .succeeded = 1,
                                              .runs = {0, 1, 0},
                                              .frames = {2, 0, 1, 0},
                                              .calls_in_frames = 6,
                                              .batches = {0, 1, 0, 1},
-                                             .calls_in_batches = 11},
+                                             .calls_in_batches = 11,
+                                             .argument_bytes = 640,
+                                             .result_bytes = 64},
                                             {.name = "plain", .frames = {0}, .batches = {0}}},
                                   .queues = {{.task = "t", .pool = "p", .calls = 7, .oldest = 1500ms},
                                              {.task = "u", .pool = "p", .calls = 1, .oldest = 2s},
@@ -275,7 +278,8 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
                                              .idle_workers = 1,
                                              .starting_workers = 4,
                                              .parked_workers = 2,
-                                             .queued = 8}},
+                                             .queued = 8,
+                                             .gpu_memory = 30}},
                                   .gpus = {{.id = "0", .memory = 80, .leased = 30}}},
                                  true, {{.id = 7, .name = "nightly", .runs = 5, .failed = 2}});
   auto const has = [&](std::string const& line) { return text.find(line + "\n") != std::string::npos; };
@@ -283,16 +287,16 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
   CHECK(has("yonder_http_calls_running 4"));
   CHECK(has(R"(yonder_workers{state="busy"} 2)"));
   CHECK(has(R"(yonder_schedule_failures_total{schedule="nightly",id="7"} 2)"));
-  CHECK(has(R"(yonder_task_calls{task="t"} 2)"));
-  CHECK(has(R"(yonder_task_calls_total{task="t",code="ok"} 1)"));
-  CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",le="1e-06"} 0)"));
-  CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",le="2e-06"} 1)"));
-  CHECK(has(R"(yonder_task_frame_calls_bucket{task="t",le="1"} 2)"));
-  CHECK(has(R"(yonder_task_frame_calls_bucket{task="t",le="4"} 3)"));
-  CHECK(has(R"(yonder_task_frame_calls_sum{task="t"} 6)"));
-  CHECK(has(R"(yonder_task_batch_calls_bucket{task="t",le="4"} 1)"));
-  CHECK(has(R"(yonder_task_batch_calls_bucket{task="t",le="+Inf"} 2)"));
-  CHECK(has(R"(yonder_task_batch_calls_sum{task="t"} 11)"));
+  CHECK(has(R"(yonder_task_calls{task="t",pool="p"} 2)"));
+  CHECK(has(R"(yonder_task_calls_total{task="t",pool="p",code="ok"} 1)"));
+  CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",pool="p",le="1e-06"} 0)"));
+  CHECK(has(R"(yonder_task_run_seconds_bucket{task="t",pool="p",le="2e-06"} 1)"));
+  CHECK(has(R"(yonder_task_frame_calls_bucket{task="t",pool="p",le="1"} 2)"));
+  CHECK(has(R"(yonder_task_frame_calls_bucket{task="t",pool="p",le="4"} 3)"));
+  CHECK(has(R"(yonder_task_frame_calls_sum{task="t",pool="p"} 6)"));
+  CHECK(has(R"(yonder_task_batch_calls_bucket{task="t",pool="p",le="4"} 1)"));
+  CHECK(has(R"(yonder_task_batch_calls_bucket{task="t",pool="p",le="+Inf"} 2)"));
+  CHECK(has(R"(yonder_task_batch_calls_sum{task="t",pool="p"} 11)"));
   CHECK(text.find("_calls_sum{task=\"plain\"") == text.npos);
   CHECK(has(R"(yonder_task_calls_queued{task="t",pool="p"} 7)"));
   CHECK(has(R"(yonder_task_queue_age_seconds{task="t",pool="p"} 1.5)"));
@@ -302,6 +306,9 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
   CHECK(has(R"(yonder_pool_max_workers{pool="p"} 5)"));
   CHECK(has(R"(yonder_pool_workers{pool="p",state="busy"} 2)"));
   CHECK(has(R"(yonder_pool_workers{pool="p",state="parked"} 2)"));
+  CHECK(has(R"(yonder_task_argument_bytes_total{task="t",pool="p"} 640)"));
+  CHECK(has(R"(yonder_task_result_bytes_total{task="t",pool="p"} 64)"));
+  CHECK(has(R"(yonder_pool_gpu_memory_leased_bytes{pool="p"} 30)"));
   CHECK(has(R"(yonder_gpu_memory_bytes{gpu="0"} 80)"));
   CHECK(has(R"(yonder_gpu_memory_leased_bytes{gpu="0"} 30)"));
   CHECK(numbers.text(0, {}, true, {}).find("yonder_gpu") == std::string::npos);  // where nothing is known
@@ -311,7 +318,7 @@ TEST_CASE("metrics are counted, and written as Prometheus reads them") {
   CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="0.005"} 1)"));
   CHECK(has(R"(yonder_http_call_duration_seconds_bucket{task="a\"b",le="+Inf"} 2)"));
   CHECK(has(R"(yonder_http_call_duration_seconds_count{task="a\"b"} 2)"));
-  CHECK(text.find("run_seconds_count{task=\"plain\"}") == text.npos);  // of which nothing ran
+  CHECK(text.find("run_seconds_count{task=\"plain\"") == text.npos);  // of which nothing ran
 }
 
 TEST_CASE("a name that is no UTF-8 takes nothing from the others' metrics") {
@@ -322,7 +329,7 @@ TEST_CASE("a name that is no UTF-8 takes nothing from the others' metrics") {
                                  true, {{.id = 7, .name = "caf\xe9"}});
   CHECK(detail::is_utf8(text));
   CHECK(text.find("yonder_task_calls{task=\"a\xef\xbf\xbd"
-                  "b\"} 0\n") != text.npos);
+                  "b\",pool=\"\"} 0\n") != text.npos);
   CHECK(text.find("{schedule=\"caf\xef\xbf\xbd\",id=\"7\"} 0\n") != text.npos);
 }
 

@@ -544,7 +544,7 @@ TEST_CASE("a runtime counts what became of each task's calls, whoever made them"
   CHECK(sum(after.runs) == sum(before.runs) + 1);
   desk at;
   auto const text = at.ask("GET", "/metrics")->got->body;
-  CHECK(text.find("yonder_task_calls_total{task=\"http_tests::halve\",code=\"ok\"} " +
+  CHECK(text.find("yonder_task_calls_total{task=\"http_tests::halve\",pool=\"default\",code=\"ok\"} " +
                   std::to_string(after.succeeded) + "\n") != text.npos);
   CHECK(sum(after.frames) == sum(before.frames) + 2);  // a frame each
   CHECK(text.find("yonder_task_queue_age_seconds{task=\"http_tests::halve\",pool=\"default\"} 0\n") !=
