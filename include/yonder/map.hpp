@@ -35,7 +35,7 @@ inline constexpr collect_t collect{};  // to be passed to map(…).on_error(), o
 struct for_each_options {
   bool unordered = false;    // the first error that happens throws, instead of the first in the input
   std::size_t window = 256;  // at most so many calls on their way
-  bool progress = false;     // shows a bar: map(…).progress()
+  bool progress = false;     // shows how far it is: map(…).progress()
 };
 
 // What became of an element for which for_each's call failed.
@@ -58,10 +58,10 @@ struct moved_mark {
 struct map_terms {
   bool ordered = true;
   std::size_t window = 256;
-  bool shown = false;  // on a terminal
+  bool shown = false;  // on a terminal, and at the hub
 };
 
-class progress_bar;
+class shown_map;
 
 // The calls of one map that are on their way, at most `window` of them. Cancels them when it is destroyed.
 class YONDER_API fan_out {
@@ -71,8 +71,8 @@ class YONDER_API fan_out {
   fan_out& operator=(fan_out&&) = delete;
   ~fan_out() { cancel(); }
 
-  // Shows from now on, where stderr is a terminal, how many of the elements are done. `total`: of how many;
-  // null: that is not known.
+  // Shows from now on how many of the elements are done: where stderr is a terminal, and at the hub. `total`:
+  // of how many; null: that is not known.
   void show(std::size_t const* total);
 
   bool full() const noexcept { return active_ == window_; }
@@ -96,7 +96,7 @@ class YONDER_API fan_out {
   void grow();
   std::size_t first_done();
   void wait_for(std::span<call_state* const> calls);
-  void show_running();
+  void show_running(call_state const& call);
   template <class Wanted>
   std::optional<std::size_t> find(Wanted wanted) const;
 
@@ -108,7 +108,7 @@ class YONDER_API fan_out {
   bool slow_ = false;        // whoever takes the results works on each for a while
   std::size_t cursor_ = 0;   // ordered: the slot of the oldest call; else the one that was taken last
   std::vector<slot> slots_;  // as many as were needed at once; ordered: a ring
-  std::shared_ptr<progress_bar> bar_;  // null: nothing is shown
+  std::shared_ptr<shown_map> shown_;  // null: nothing is shown
 };
 
 }  // namespace detail
@@ -149,7 +149,8 @@ class [[nodiscard]] map_range {
 
   // Shows on stderr, if that is a terminal, a bar with how many results were taken, how many of them come in
   // a second, and the time that is left; of what runs it counts how far tasks say that they are
-  // (this_call::report_progress). On a pipe, or in a file: nothing.
+  // (this_call::report_progress). On a pipe, or in a file: nothing. One that takes longer than a second is
+  // listed with the same, and how many have failed, by `yonder ps` and on the gateway's page, too.
   map_range progress() && {
     return {task_, std::forward<Range>(range_), {terms_.ordered, terms_.window, true}};
   }

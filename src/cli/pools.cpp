@@ -24,6 +24,7 @@
 #include "src/cli/output.hpp"
 #include "src/cli/printable.hpp"
 #include "src/runtime/orders.hpp"
+#include "src/runtime/progress_bar.hpp"
 #include "yonder/error.hpp"
 #include "yonder/runtime.hpp"
 
@@ -153,7 +154,7 @@ std::string reasons_of(std::vector<pool_snapshot> const& pools, std::size_t most
 }
 
 table table_of(core::text_rows const& workers) {
-  table listed{{"WORKER", "POOL", "STATE", "CALLS", "GPUS", "KEY"}};
+  table listed{{"WORKER", "POOL", "STATE", "CALLS", "GPUS", "KEY", "PROGRESS"}};
   for (auto row : workers) {
     row.resize(std::size(core::worker_columns));
     for (auto& cell : row) cell = printable(cell);
@@ -232,19 +233,53 @@ std::string journal_in_json(hub_report const& journal) {
          (journal.why.empty() ? "" : ", \"why\": " + in_json(journal.why)) + "}";
 }
 
+std::string maps_in_json(std::vector<detail::map_seen> const& maps) {
+  std::ostringstream text;
+  char const* before = "[";
+  for (auto const& one : maps) {
+    text << std::exchange(before, ",\n ") << "{\"id\": " << in_json(one.id)
+         << ", \"task\": " << in_json(one.task) << ", \"done\": " << one.done
+         << ", \"failed\": " << one.failed;
+    if (one.total) text << ", \"total\": " << *one.total;
+    if (auto const fraction = one.fraction()) text << ", \"fraction\": " << *fraction;
+    text << ", \"seconds\": " << in_seconds(one.elapsed);
+    if (auto const left = one.left()) text << ", \"seconds_left\": " << in_seconds(*left);
+    text << ", \"credential\": " << in_json(one.credential) << "}";
+  }
+  return text.str() + (maps.empty() ? "[]" : "]");
+}
+
+// Those that go on, a bar each; nothing where there is none.
+std::string table_of(std::vector<detail::map_seen> const& maps) {
+  if (maps.empty()) return {};
+  constexpr std::size_t width = 60;
+  table listed{{"MAP", "SO FAR", "FAILED", "KEY"}};
+  for (auto const& one : maps) {
+    detail::bar_state const bar{.done = static_cast<std::size_t>(one.done),
+                                .total = one.total ? std::optional<std::size_t>(*one.total) : std::nullopt,
+                                .running = one.running,
+                                .elapsed = one.elapsed.count()};
+    listed.add({printable(one.task), detail::bar_line(bar, width), std::to_string(one.failed),
+                printable(one.credential)});
+  }
+  return "\n" + listed.text();
+}
+
 void print_all(runtime const& connected, bool json, bool live) {
   auto const pools = connected.pools();
   auto const workers = rows_from(connected, core::list_workers, {});
+  auto const maps = detail::maps_of(connected.engine());
   auto const hub = report_of(connected);
   if (json) {
     std::cout << "{\"pools\": " << pools_in_json(pools) << ",\n\"workers\": " << workers_in_json(workers)
-              << ",\n\"journal\": " << journal_in_json(hub)
+              << ",\n\"maps\": " << maps_in_json(maps) << ",\n\"journal\": " << journal_in_json(hub)
               << ",\n\"drains\": " << (hub.drains ? hub.drains->json() : "null") << "}\n";
     return;
   }
   auto text = (hub.drains ? hub.drains->text() : std::string()) + hub.text();
   if (!text.empty()) text.pop_back(), text = in_lines(text, 2);
-  text += table_of(pools).text() + reasons_of(pools, live ? 4 : 12) + "\n" + table_of(workers).text();
+  text += table_of(pools).text() + reasons_of(pools, live ? 4 : 12) + "\n" + table_of(workers).text() +
+          table_of(maps);
   std::cout << (live ? as_live_page(text) : text);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "src/core/map_orders.hpp"
 #include "src/core/plain_fields.hpp"
 #include "src/core/types.hpp"
 
@@ -33,7 +34,8 @@ constexpr bool is_schedule_order(std::string_view function) noexcept {
 }
 constexpr bool is_call_order(std::string_view function) noexcept {
   return function == explain_call || function == cancel_call || function == list_workers ||
-         function == tell_journal || function == read_logs || is_schedule_order(function);
+         function == tell_journal || function == read_logs || is_schedule_order(function) ||
+         is_map_order(function);
 }
 // Of a hub's journal: "refuses": for now no further calls.
 namespace journal_state {
@@ -46,7 +48,8 @@ constexpr bool is_call_search(std::string_view function) noexcept {
   return function.starts_with(' ') && (function == find_call || function == list_calls);
 }
 
-inline constexpr std::string_view worker_columns[] = {"name", "pool", "state", "calls", "gpus", "credential"};
+inline constexpr std::string_view worker_columns[] = {"name", "pool",       "state",   "calls",
+                                                      "gpus", "credential", "progress"};
 
 // A table of texts, as such answers hold it.
 using text_rows = std::vector<std::vector<std::string>>;

@@ -203,6 +203,7 @@ text_rows hub::state::explain(time_point now, call_record& call) {
   if (call.attempt != 0) add("attempt", std::to_string(call.attempt));
   if (call.tries != 0 || call.policy.retries != 0)
     add("retries", std::to_string(call.policy.retries - std::min(call.policy.retries, call.tries)) + " left");
+  if (call.stage == call_stage::assigned) add("progress", progress_of(call));
   add("last failure", call.last_failure);
   if (call.stage == call_stage::delayed) add("next attempt in", about(std::max<duration>(0, call.due - now)));
   if (call.stage == call_stage::assigned && call.due != never)
@@ -226,10 +227,22 @@ std::string hub::state::gpus_of(worker_session const& worker) const {
   return text;
 }
 
+// What its task has said of that, as its caller was told; of calls that run together the first's. Empty:
+// nothing.
+std::string hub::state::progress_of(call_record const& call) const {
+  auto const found = progress.lower_bound(call.id);
+  if (found == progress.end() || found->first.session != call.id.session ||
+      found->first.number - call.id.number >= call.count)
+    return {};
+  constexpr std::uint32_t percent = 10'000;
+  auto const& said = found->second.said;
+  return std::to_string(said.millionths / percent) + " %" + (said.text.empty() ? "" : ", " + said.text);
+}
+
 text_rows hub::state::workers_in_rows() {
   text_rows rows;
   for (auto const& [id, worker] : sessions.workers()) {
-    std::string running;
+    std::string running, so_far;
     std::size_t told = 0;
     for (std::size_t i = 0; i < worker->outstanding.size(); ++i) {
       auto const* const call = worker->outstanding[i].call;
@@ -239,9 +252,11 @@ text_rows hub::state::workers_in_rows() {
         break;
       }
       running += (running.empty() ? "" : ",") + in_words(call->id);
+      if (auto const how_far = progress_of(*call); !how_far.empty())
+        so_far += (so_far.empty() ? "" : "; ") + how_far;
     }
     rows.push_back({worker->name, worker->pool != nullptr ? name_of_pool(*worker->pool) : "",
-                    state_of(*worker), running, gpus_of(*worker), worker->identity});
+                    state_of(*worker), running, gpus_of(*worker), worker->identity, so_far});
   }
   std::sort(rows.begin(), rows.end());
   return rows;
@@ -280,6 +295,7 @@ void hub::state::take_call_order(time_point now, client_session& client, std::st
   }
   if (what == tell_journal) return answer_order(now, client, id, encode_rows(state_in_rows(now)), out);
   if (is_schedule_order(what)) return take_schedule_order(now, client, what, message, out);
+  if (is_map_order(what)) return take_map_order(now, client, what, message, out);
   if (what == read_logs) {
     log_order order;
     if (!decode_log_order(message.payload(), order))

@@ -5,8 +5,8 @@
 
 namespace yonder::core {
 
-// It is passed on, and not kept. One that has not left to its caller is withdrawn by the next: a caller that
-// does not read has one of each call waiting for it.
+// The latest is kept, for whoever looks at workers. One that has not left to its caller is withdrawn by the
+// next: a caller that does not read has one of each call waiting for it.
 void hub::state::take_progress(time_point now, worker_session& worker, frame&& message, outputs& out) {
   auto const head = message.head;
   auto const index = find_attempt(worker, head.call, head.attempt);
@@ -25,10 +25,11 @@ void hub::state::take_progress(time_point now, worker_session& worker, frame&& m
   if (YONDER_MUTANT(progress_misplaced)) message.head.call = call->id;
   message.head.attempt = call->tries + 1;
   message.head.flags = 0;
-  auto const [last, is_first] = progress.try_emplace(message.head.call, 0);
-  if (!is_first) client->conn.withdraw(now, last->second, out);
+  auto const [last, is_first] = progress.try_emplace(message.head.call);
+  if (!is_first) client->conn.withdraw(now, last->second.ticket, out);
   if (!is_first && YONDER_MUTANT(progress_stands)) return;
-  last->second = send(now, *client, std::move(message), out);
+  last->second.said = std::move(said);
+  last->second.ticket = send(now, *client, std::move(message), out);
 }
 
 // Of calls that have ended, or whose caller is gone.

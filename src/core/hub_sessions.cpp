@@ -440,6 +440,7 @@ void hub::state::ended(time_point now, session& one, peer_loss const& loss, outp
 void hub::state::end_client(time_point now, client_session& client, outputs& out) {
   auto& caller = *calls.find_caller(client.id);
   forget_progress(client.id, 0, ~std::uint64_t{0});
+  forget_maps(client.id);
   end_searches(now, client);
   end_values(now, client, out);
   end_streams(now, caller, out);

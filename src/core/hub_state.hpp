@@ -408,6 +408,13 @@ struct hub::state {
   void take_progress(time_point now, worker_session& worker, frame&& message, outputs& out);
   void forget_progress(std::uint64_t session, std::uint64_t first, std::uint64_t past);
 
+  // hub_maps.cpp: how far maps are
+  void take_map_order(time_point now, client_session& client, std::string_view what, frame const& message,
+                      outputs& out);
+  void note_map(time_point now, client_session const& client, map_report&& said);
+  void forget_maps(std::uint64_t session);
+  std::vector<map_census> maps_for(time_point now, client_session const& client) const;
+
   // hub_logs.cpp: what tasks print
   void take_printed(time_point now, worker_session& worker, frame const& message, outputs& out);
   log_page read_logs_for(client_session const& client, log_order const& order);
@@ -447,6 +454,7 @@ struct hub::state {
   text_rows journal_in_rows() const;
   text_rows state_in_rows(time_point now) const;
   std::string gpus_of(worker_session const& worker) const;
+  std::string progress_of(call_record const& call) const;
   text_rows workers_in_rows();
   call_record* call_for(client_session const& client, call_id id);
   kept_result* kept_for(client_session const& client, call_id id);
@@ -567,8 +575,18 @@ struct hub::state {
 
   std::unordered_map<std::string, std::unique_ptr<order_record>> orders;
   quota_table quotas;
-  // Of what callers were told of that last: the tickets of their links.
-  std::map<call_id, std::uint32_t> progress;
+  // What callers were told of that last.
+  struct told_progress {
+    std::uint32_t ticket = 0;  // of its caller's link
+    progress_report said{};
+  };
+  std::map<call_id, told_progress> progress;
+  struct map_record {
+    time_point told_at = 0;
+    std::string identity;  // of its caller
+    map_report said;
+  };
+  std::map<call_id, map_record> maps;  // by their callers' sessions, and their numbers
   call_queue tokenless;
   std::size_t delayed = 0;
   call_queue unsynced;

@@ -341,6 +341,14 @@ std::string openapi_document(std::vector<detail::endpoint_entry const*> const& e
             get("list_workers", "What runs calls, what each runs, and which GPUs it has.",
                 R"({"type":"array","items":{"type":"object","additionalProperties":{"type":"string"}}})"));
   paths.raw(
+      "/v1/maps",
+      get("list_maps", "The maps that show themselves and go on: how many of their elements are done.",
+          R"({"type":"array","items":{"type":"object","properties":{"id":{"type":"string"},"task":{"type":"string"},)"
+          R"("done":{"type":"integer"},"failed":{"type":"integer"},"total":{"type":"integer"},)"
+          R"("fraction":{"type":"number","minimum":0,"maximum":1},"seconds":{"type":"number"},)"
+          R"("per_second":{"type":"number"},"seconds_left":{"type":"number"},"credential":{"type":"string"}},)"
+          R"("required":["id","task","done","failed","seconds","credential"],"additionalProperties":false}})"));
+  paths.raw(
       "/v1/usage",
       get("show_usage", "For how long workers ran what for whom, by day.",
           R"({"type":"array","items":{"type":"object","properties":{"day":{"type":"string","format":"date"},)"

@@ -169,6 +169,7 @@ std::vector<service::route> service::routes_for(context& in) const {
   if (at("v1", "pools")) return {{"GET", &service::list_pools}};
   if (at("v1", "workers")) return {{"GET", &service::list_workers}};
   if (at("v1", "calls", "*", "explain")) return {{"GET", &service::explain_call}};
+  if (at("v1", "maps")) return {{"GET", &service::list_maps}};
   if (at("v1", "calls", "*", "logs")) return {{"GET", &service::show_logs}};
   if (at("v1", "calls", "*", "correction")) return {{"POST", &service::correct_call}};
   if (at("v1", "calls")) return {{"GET", &service::list_calls}};

@@ -139,6 +139,7 @@ class service {
   void list_schedules(context& in);
   void change_schedule(context& in);
   void change_kept_schedule(context& in, std::uint64_t id, yonder::detail::schedule_change change);
+  void list_maps(context& in);
   void embed(context& in);
   void list_models(context& in);
   void show_model(context& in);

@@ -2,6 +2,7 @@
 //
 // What the page in src/http/page asks for, and the page itself.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "src/http/page.hpp"
@@ -58,6 +59,30 @@ std::string pool_in_json(pool_snapshot const& pool) {
                                                            {"queued", pool.queued}};
   for (auto const& [name, value] : numbers) one.number(name, static_cast<std::int64_t>(value));
   one.text("why", pool.why);
+  return std::move(one).finish();
+}
+
+std::string map_in_json(yonder::detail::map_seen const& map) {
+  json_object one;
+  auto const whole = [&](std::string_view name, std::uint64_t value) {
+    constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+    one.number(name, static_cast<std::int64_t>(std::min(value, most)));
+  };
+  auto const real = [&](std::string_view name, double value) {
+    std::string number;
+    detail::append_double(number, value);
+    one.raw(name, number);
+  };
+  auto const seconds = std::chrono::duration<double>(map.elapsed).count();
+  one.text("id", map.id).text("task", map.task);
+  whole("done", map.done);
+  whole("failed", map.failed);
+  if (map.total) whole("total", *map.total);
+  if (auto const fraction = map.fraction()) real("fraction", *fraction);
+  real("seconds", seconds);
+  if (seconds > 0) real("per_second", static_cast<double>(map.done) / seconds);
+  if (auto const left = map.left()) real("seconds_left", std::chrono::duration<double>(*left).count());
+  one.text("credential", map.credential);
   return std::move(one).finish();
 }
 
@@ -223,6 +248,16 @@ void service::explain_call(context& in) {
     return reply(in, problem(404, "unknown_call",
                              "no call of this id is known here, or no longer, or it is another key's"));
   yonder::detail::named_texts const ended{{"call", call->id()}, {"state", "ended"}};
+void service::list_maps(context& in) {
+  if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
+  ask_hub(in, yonder::detail::ask_for_maps(engine_), [this](context& later, auto const& answer) {
+    std::string all;
+    for (auto const& map : yonder::detail::maps_in(answer))
+      all += (all.empty() ? "" : ",") + map_in_json(map);
+    reply(later, {.body = "[" + all + "]"});
+  });
+}
+
   if (yonder::detail::is_done(*call->call)) return reply(in, {.body = as_object(ended)});
   ask_hub(in, yonder::detail::ask_to_explain(engine_, yonder::detail::id_of(*call->call)),
           [this, ended](context& later, auto const& answer) {

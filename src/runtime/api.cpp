@@ -16,7 +16,7 @@
 #include "src/runtime/call_context.hpp"
 #include "src/runtime/engine.hpp"
 #include "src/runtime/exceptions.hpp"
-#include "src/runtime/progress_bar.hpp"
+#include "src/runtime/shown_map.hpp"
 #include "yonder/call.hpp"
 #include "yonder/detail/placement.hpp"
 #include "yonder/map.hpp"
@@ -313,7 +313,7 @@ fan_out::finished fan_out::next() {
   --active_;
   finished done{std::exchange(taken.call, nullptr), taken.index};
   if (ordered_) cursor_ = (cursor_ + 1) % slots_.size();
-  if (bar_) bar_->add();
+  if (shown_ && shown_->add(*done.call)) show_running(*done.call);
   return done;
 }
 
@@ -331,21 +331,21 @@ std::size_t fan_out::first_done() {
 // Until one of them has ended. What is shown goes on meanwhile.
 void fan_out::wait_for(std::span<call_state* const> calls) {
   auto& own = *calls.front()->where();
-  if (!bar_) {
+  if (!shown_) {
     calls.size() == 1 ? wait(*calls.front()) : (void)own.wait_any(calls);
   } else if (own.is_ours()) {
-    while (!own.wait_any(calls, platform::now() + progress_bar::period)) show_running();
+    while (!own.wait_any(calls, platform::now() + shown_->period())) show_running(*calls.front());
   }
   last_ = platform::now();  // what follows is the time of whoever takes the results
 }
 
-void fan_out::show(std::size_t const* total) { bar_ = progress_bar::on_terminal(total); }
+void fan_out::show(std::size_t const* total) { shown_ = std::make_shared<shown_map>(total); }
 
-void fan_out::show_running() {
+void fan_out::show_running(call_state const& call) {
   double running = 0;
   for (auto const& one : slots_)
     if (progress_report latest; one.call && latest_progress(*one.call, latest)) running += latest.fraction;
-  bar_->show(running);
+  shown_->show(call, running);
 }
 
 // The first such slot from the one that was taken last: calls end nearly in the order in which they began.

@@ -75,6 +75,8 @@ task_entry const& entry_of(std::string_view order) {
       {core::tell_schedule, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::list_workers, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::tell_journal, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::tell_map, no_signature, nullptr, nullptr, nullptr, nullptr, false},
+      {core::list_maps, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::read_logs, no_signature, nullptr, nullptr, nullptr, nullptr, false},
       {core::list_usage, no_signature, nullptr, nullptr, nullptr, nullptr, false}};
   return *std::find_if(std::begin(entries), std::end(entries),

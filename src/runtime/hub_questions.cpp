@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "src/core/call_orders.hpp"
+#include "src/core/map_orders.hpp"
 #include "src/core/pool_orders.hpp"
 #include "src/core/schedule_record.hpp"
 #include "src/runtime/orders.hpp"
@@ -126,6 +127,48 @@ call_ref ask_to_change(engine_ref const& where, std::uint64_t schedule, schedule
 }
 
 bool has_changed(reply const& answer) { return !answer.payload.empty(); }
+
+std::optional<double> map_seen::fraction() const {
+  if (!total) return std::nullopt;
+  if (*total == 0) return 1;
+  return std::min((static_cast<double>(done) + running) / static_cast<double>(*total), 1.0);
+}
+
+std::optional<std::chrono::nanoseconds> map_seen::left() const {
+  auto const whole = fraction();
+  if (!whole || *whole <= 0) return std::nullopt;
+  auto const seconds = std::chrono::duration<double>(elapsed).count() * (1 - *whole) / *whole;
+  constexpr double most = 1e9;  // a number of no meaning by then, and one that fits
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::duration<double>(std::min(seconds, most)));
+}
+
+call_ref ask_for_maps(engine_ref const& where) { return begin_order(where, core::list_maps, {}); }
+
+std::vector<map_seen> maps_in(reply const& answer) {
+  std::vector<core::map_census> rows;
+  if (!core::decode_maps(answer.payload, rows)) undecodable("of maps ");
+  std::vector<map_seen> all;
+  constexpr double millionths = 1'000'000;
+  for (auto& [said, session, credential] : rows)
+    all.push_back({.id = to_string(call_id{session, said.number}),
+                   .task = std::move(said.task),
+                   .done = said.done,
+                   .failed = said.failed,
+                   .total = said.total,
+                   .running = static_cast<double>(said.running) / millionths,
+                   .elapsed = std::chrono::nanoseconds(said.elapsed),
+                   .credential = std::move(credential)});
+  return all;
+}
+
+std::vector<map_seen> maps_of(engine_ref const& where) {
+  auto const answer = ask_for_maps(where);
+  wait(*answer);
+  if (auto const* const failure = failure_of(*answer))
+    throw_error({.code = failure->code, .message = failure->message});
+  return maps_in(take_reply(*answer));
+}
 
 call_ref ask_for_printed(engine_ref const& where, id_pair call, std::uint64_t after) {
   return begin_order(where, core::read_logs, core::encode_log_order({{call.session, call.number}, after}));

@@ -4,7 +4,9 @@
 #include "yonder/detail/call_state.hpp"
 #include "yonder/detail/export.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,6 +48,25 @@ YONDER_API call_ref ask_for_schedules(engine_ref const& where);
 YONDER_API std::vector<schedule_snapshot> schedules_in(reply const& answer);
 YONDER_API call_ref ask_to_change(engine_ref const& where, std::uint64_t schedule, schedule_change change);
 YONDER_API bool has_changed(reply const& answer);
+
+// A map that goes on (map(…).progress()), as its caller has said last.
+struct map_seen {
+  std::string id;    // tells it from others
+  std::string task;  // its name
+  std::uint64_t done = 0, failed = 0;
+  std::optional<std::uint64_t> total{};  // none: that is not known
+  double running = 0;                    // of those on their way, so much: 1.5 is one and a half
+  std::chrono::nanoseconds elapsed{};
+  std::string credential;
+
+  // 0 to 1; none: that is not known.
+  YONDER_API std::optional<double> fraction() const;
+  YONDER_API std::optional<std::chrono::nanoseconds> left() const;
+};
+YONDER_API call_ref ask_for_maps(engine_ref const& where);
+YONDER_API std::vector<map_seen> maps_in(reply const& answer);
+// Waits for it. Throws as ask_hub().
+YONDER_API std::vector<map_seen> maps_of(engine_ref const& where);
 
 // What a call has printed behind entry number `after`.
 struct printed_page {

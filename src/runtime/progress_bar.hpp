@@ -8,6 +8,7 @@
 #include <string>
 
 #include "src/core/types.hpp"
+#include "yonder/detail/export.hpp"
 
 namespace yonder::detail {
 
@@ -21,7 +22,7 @@ struct bar_state {
 };
 // A line of at most `width` columns:
 //  42% [########............] 420/1000  35.2/s  16 s left
-std::string bar_line(bar_state const& state, std::size_t width);
+YONDER_API std::string bar_line(bar_state const& state, std::size_t width);
 
 // A map's bar on the terminal that stderr is. Ends its line when it is destroyed. Used by one thread.
 class progress_bar {

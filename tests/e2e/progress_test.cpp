@@ -231,6 +231,35 @@ TEST_CASE("on a pipe a map shows nothing") {
   CHECK(::read(out.get(), &byte, 1) == 0);
 }
 
+TEST_CASE("a map that shows itself is told to its hub while it goes on, and no other one is") {
+  folder const place;
+  std::vector<std::tuple<int, std::string>> all;
+  for (int i = 0; i < 8; ++i) all.emplace_back(i, place / "gate");
+  auto const engine = yonder::runtime::current().engine();
+  std::vector<yonder::detail::map_seen> seen;
+  std::thread looker([&] {
+    while (seen.empty() || seen[0].done < 7) seen = yonder::detail::maps_of(engine);
+    open_gate(place / "gate");
+  });
+  int sum = 0;
+  std::thread other([&] {
+    for (int const one : companion.starmap(all)) sum += one;
+  });
+  for (int const one : companion.starmap(all).progress().unordered()) sum += one;
+  other.join();
+  looker.join();
+  CHECK(sum == 56);
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].task == companion.name());
+  CHECK(seen[0].total == 8);
+  CHECK(seen[0].failed == 0);
+  CHECK(seen[0].elapsed >= 1s);
+  CHECK(seen[0].fraction() > 0.87);
+  CHECK(seen[0].left().has_value());
+  // Over, it is none: what it said last goes before whatever is asked later.
+  CHECK(yonder::detail::maps_of(engine).empty());
+}
+
 TEST_CASE("a bar's line has the percentage, the count, the rate and the time that is left") {
   using yonder::detail::bar_line;
   constexpr auto second = yonder::core::second;

@@ -20,7 +20,7 @@ key=$(awk '$3 == "admin" { print $1 }' "$folder/keys")
 # Of tasks that return whatever they are given. An unknown header is no wrong request, and a deadline of nothing no wrong answer.
 run() {
   "$schemathesis" run "$address/openapi.json" --header "Authorization: Bearer $key" --header 'Yonder-Deadline: 30' --phases coverage,fuzzing --seed 1 --max-examples 20 \
-    --request-timeout 20 --include-path-regex '/(echo|twice|reversed)(/|$)|calls|usage|workers|status|tasks$|healthz|readyz|embeddings|models|predict|schedules' "$@"
+    --request-timeout 20 --include-path-regex '/(echo|twice|reversed)(/|$)|calls|usage|workers|maps|pools|status|tasks$|healthz|readyz|embeddings|models|predict|schedules' "$@"
 }
 run --mode positive
 run --mode negative --exclude-checks negative_data_rejection

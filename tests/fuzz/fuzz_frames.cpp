@@ -18,6 +18,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 using namespace yonder::core;
 
@@ -165,6 +166,10 @@ void read_everything(frame const& message) {
   if (decode_log_order(message.payload(), asked)) (void)encode_log_order(asked);
   log_page page;
   if (decode_log_page(message.payload(), page)) (void)encode_log_page(page);
+  map_report map;
+  if (decode_map(message.payload(), map)) (void)encode_map(map);
+  std::vector<map_census> maps;
+  if (decode_maps(message.payload(), maps)) (void)encode_maps(maps);
   if (call.stream) with_stream(message, *call.stream);
 }
 

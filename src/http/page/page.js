@@ -285,11 +285,23 @@ function listPools(pools) {
 
 function listWorkers(workers) {
   at("workers-part").hidden = workers.length === 0;
-  const names = ["name", "pool", "state", "gpus", "calls"];
+  const names = ["name", "pool", "state", "gpus", "progress", "calls"];
   fill(at("workers"), names, workers.map((one) => names.map((name) => one[name] ?? "")));
 }
 
 function listSchedules(schedules) {
+// Each that goes on, how far it is, and when it will have done.
+const timeWords = (seconds) => seconds < 60 ? `${Math.round(seconds)} s`
+  : seconds < 3600 ? `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s` : `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
+function listMaps(maps) {
+  at("maps-part").hidden = maps.length === 0;
+  fill(at("maps"), ["task", "so far", "done", "failed", "of", "each second", "left"], maps.map((one) => {
+    const so_far = one.fraction === undefined ? timeWords(one.seconds) : make("div", {}, bar(one), make("div", {textContent: progressWords(one)}));
+    return [one.task, so_far, one.done, one.failed, one.total ?? "", one.per_second === undefined ? "" : Number(one.per_second.toPrecision(3)),
+            one.seconds_left === undefined ? "" : timeWords(one.seconds_left)];
+  }));
+}
+
   at("schedules-part").hidden = schedules.length === 0;
   fill(at("schedules"), ["schedule", "when", "next", "runs", "failed", "", ""], schedules.map((one) => {
     const button = (what) => {
@@ -303,7 +315,7 @@ function listSchedules(schedules) {
 }
 
 async function refresh() {
-  const [status, list, schedules, pools, workers] = await Promise.all(["status", "calls", "schedules", "pools", "workers"].map((what) => ask("GET", "/v1/" + what)));
+  const [status, list, schedules, pools, workers, maps] = await Promise.all(["status", "calls", "schedules", "pools", "workers", "maps"].map((what) => ask("GET", "/v1/" + what)));
   at("state").textContent = status.ok || status.status === 403 ? "connected" : status.value.detail ?? "";
   if (status.ok) {
     const {tasks, ...numbers} = status.value;
@@ -322,6 +334,7 @@ async function refresh() {
 }
 
 async function begin() {
+  if (maps.ok) listMaps(maps.value);
   at("search").oninput = listCalls;
   at("leave").onclick = async () => { await ask("DELETE", "/v1/session"); location.reload(); };
   document_ = (await ask("GET", "/openapi.json")).value;

@@ -35,6 +35,16 @@ void wait_for_stop() {
   yonder::this_call::report_progress(0.4, "40 of 100 pages");
   while (!yonder::this_call::stop_requested()) std::this_thread::yield();
 }
+// A map that shows itself, whose last element waits for as long as somebody wants it.
+int element(int number) {
+  while (number == 3 && !yonder::this_call::stop_requested()) std::this_thread::yield();
+  return number;
+}
+inline constexpr yonder::task<element> element_task;
+void map_that_waits() {
+  for ([[maybe_unused]] auto const one : element_task.map(std::vector<int>{0, 1, 2, 3}).progress()) {
+  }
+}
 void crash() { ::raise(SIGABRT); }
 std::uint32_t third_time_lucky() {
   if (yonder::this_call::attempt() < 2) throw std::runtime_error("not yet");
@@ -76,6 +86,7 @@ inline constexpr yonder::task<twice> twice_task;
 inline constexpr yonder::task<divide> divide_task;
 inline constexpr yonder::task<reversed> reversed_task;
 inline constexpr yonder::task<wait_for_stop> stop_task;
+inline constexpr yonder::task<map_that_waits> map_task;
 inline constexpr yonder::task<crash> crash_task;
 inline constexpr yonder::task<third_time_lucky> lucky_task{{.retries = 3}};
 inline constexpr yonder::task<nap> nap_task;
@@ -94,6 +105,7 @@ inline constexpr yonder::http::endpoint<twice_task> twice_over_http;
 inline constexpr yonder::http::endpoint<divide_task, "a", "b"> divide_over_http;
 inline constexpr yonder::http::endpoint<reversed_task> reversed_over_http;
 inline constexpr yonder::http::endpoint<stop_task> stop_over_http;
+inline constexpr yonder::http::endpoint<map_task> map_over_http;
 inline constexpr yonder::http::endpoint<crash_task> crash_over_http;
 inline constexpr yonder::http::endpoint<lucky_task> lucky_over_http;
 inline constexpr yonder::http::endpoint<nap_task, "milliseconds"> nap_over_http;
