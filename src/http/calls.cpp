@@ -225,6 +225,7 @@ void call_table::end(one_call& call, time_point now) {
   if (call.kept) retire(keep);
   for (auto& waiter : std::exchange(call.waiters, {})) {
     auto const until = waiting_.find(waiter.number);
+    if (until == waiting_.end()) continue;  // one before it has seen to that
     deadlines_.erase({until->second, waiter.number});
     waiting_.erase(until);
     waiter.then(call, false);

@@ -59,6 +59,9 @@ struct one_call {
   mutable std::string known_id{};
   mutable bool said = false;                           // as JSON, or octets, or it was tried
   mutable std::optional<error_details> unspeakable{};  // why it could not be: it has failed, then
+  mutable std::optional<std::string> json{};           // the result, for whoever writes it next
+  mutable bool is_being_written = false;               // beside: it is counted when that is done
+  mutable bool is_counted = false;
 
   // Why it has failed, as far as is known. Null: it has not.
   error_details const* failure() const {

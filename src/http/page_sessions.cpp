@@ -3,22 +3,33 @@
 
 namespace yonder::http {
 
-std::string page_sessions::begin(digest const& key, time_point now) {
+page_sessions::begun page_sessions::begin(digest const& key, time_point now) {
   make_room(key, now);
-  auto id = drawn_secret();
-  all_.insert_or_assign(digest_of(id), session{key, now});
-  return id;
+  begun made{drawn_secret(), drawn_secret()};
+  all_.insert_or_assign(digest_of(made.id), session{key, digest_of(made.word), now});
+  return made;
+}
+
+page_sessions::session* page_sessions::look(std::string_view id, time_point now) {
+  auto const found = all_.find(digest_of(id));
+  if (found == all_.end()) return nullptr;
+  if (now - found->second.used < unused_for) return &found->second;
+  all_.erase(found);
+  return nullptr;
 }
 
 digest const* page_sessions::find(std::string_view id, time_point now) {
-  auto const found = all_.find(digest_of(id));
-  if (found == all_.end()) return nullptr;
-  if (now - found->second.used >= unused_for) {
-    all_.erase(found);
-    return nullptr;
-  }
-  found->second.used = now;
-  return &found->second.key;
+  auto* const found = look(id, now);
+  if (found == nullptr) return nullptr;
+  found->used = now;
+  return &found->key;
+}
+
+digest const* page_sessions::find(std::string_view id, std::string_view word, time_point now) {
+  auto* const found = look(id, now);
+  if (found == nullptr || found->word != digest_of(word)) return nullptr;
+  found->used = now;
+  return &found->key;
 }
 
 void page_sessions::end(std::string_view id) { all_.erase(digest_of(id)); }

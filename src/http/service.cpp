@@ -91,7 +91,8 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
       keys_(std::move(keys)),
       is_tls_(is_tls),
       proxies_(options_.trusted_proxies),
-      calls_({}, std::move(wake), [this](one_call const& ended) { count(ended); }) {
+      calls_({}, wake, [this](one_call const& ended) { count(ended); }),
+      side_(std::move(wake)) {
   for (auto const* one : all_endpoints()) {
     switch (one->is) {
       case detail::endpoint_entry::kind::task: endpoints_.emplace(one->name, one); break;
@@ -168,8 +169,8 @@ std::vector<service::route> service::routes_for(context& in) const {
   if (at("v1", "usage")) return {{"GET", &service::show_usage}};
   if (at("v1", "pools")) return {{"GET", &service::list_pools}};
   if (at("v1", "workers")) return {{"GET", &service::list_workers}};
-  if (at("v1", "calls", "*", "explain")) return {{"GET", &service::explain_call}};
   if (at("v1", "maps")) return {{"GET", &service::list_maps}};
+  if (at("v1", "calls", "*", "explain")) return {{"GET", &service::explain_call}};
   if (at("v1", "calls", "*", "logs")) return {{"GET", &service::show_logs}};
   if (at("v1", "calls", "*", "correction")) return {{"POST", &service::correct_call}};
   if (at("v1", "calls")) return {{"GET", &service::list_calls}};
@@ -291,9 +292,7 @@ credential_ref service::authenticate(context const& in) const {
                  value.begin() + static_cast<std::ptrdiff_t>(std::min(scheme.size(), value.size())),
                  [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
   if (!is_bearer || value.empty()) {  // a proxy's own, say
-    // The page's: changes need a field that other pages cannot send.
-    bool const changes = in.asked.method != "GET" && in.asked.method != "HEAD";
-    return changes && in.asked.field("yonder-page").empty() ? nullptr : find_session(in);
+    return find_session(in);
   }
   value.remove_prefix(scheme.size());
   value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
@@ -301,8 +300,15 @@ credential_ref service::authenticate(context const& in) const {
 }
 
 credential_ref service::find_session(context const& in) const {
-  for (auto const id : session_ids(in.asked, in.outside))
-    if (auto const* const key = sessions_.find(id, in.now)) return keys_->find(*key, in.now);
+  // What the page is made of tells nothing. All else it asks with a field that no other page can send, and
+  // with a word that no other server of the host is sent.
+  bool const is_page = in.asked.method != "POST" && in.asked.method != "DELETE" &&
+                       (in.route == "/" || in.route == "/page.css" || in.route == "/page.js");
+  auto const word = in.asked.field("yonder-page");
+  for (auto const id : session_ids(in.asked, in.outside)) {
+    auto const* const key = is_page ? sessions_.find(id, in.now) : sessions_.find(id, word, in.now);
+    if (key != nullptr) return keys_->find(*key, in.now);
+  }
   return nullptr;
 }
 
@@ -345,6 +351,11 @@ void service::count_and_mark(context const& in, response& answer) {
     allow_origin(answer, origin);
 }
 
+void service::mark_refusal(response& answer, std::string_view origin) {
+  auto const asked = request_from(origin);
+  count_and_mark({.asked = asked, .from = {}, .now = {}}, answer);
+}
+
 void service::reply(context& in, response&& answer) {
   constexpr unsigned first_error = 400;
   if (answer.status < first_error && !in.from->has_room(answer.body.size())) answer = no_room();
@@ -359,7 +370,8 @@ std::shared_ptr<void> service::mark_of_waiting() const {
 }
 
 void service::count(one_call const& ended) {
-  if (ended.endpoint == nullptr) return;
+  if (ended.endpoint == nullptr || ended.is_being_written) return;
+  ended.is_counted = true;
   look_at_result(ended);
   auto const* const failure = ended.failure();
   metrics_.call_ended(ended.endpoint->name, failure != nullptr ? failure->code : errc{},

@@ -17,6 +17,7 @@
 #include "src/http/metrics.hpp"
 #include "src/http/page_sessions.hpp"
 #include "src/http/samples.hpp"
+#include "src/http/side_thread.hpp"
 #include "yonder/http_options.hpp"
 #include "yonder/schedule.hpp"
 
@@ -30,6 +31,8 @@ class exchange {
   exchange(exchange const&) = delete;
   exchange& operator=(exchange const&) = delete;
   virtual void answer(response&& answer) = 0;
+  // The request's body, where it may be had: its bytes stay where they are as long as `body` does.
+  virtual bool take_body(std::string& /*body*/) { return false; }
   // Whether an answer of so many bytes can wait to be written, beside others' that do.
   virtual bool has_room(std::size_t bytes) const noexcept = 0;
 
@@ -39,6 +42,7 @@ class exchange {
   virtual void send(std::string&& part, std::function<void()> written) = 0;
 
   std::vector<std::uint64_t> waiters{};  // of the call_table, while it waits
+  bool is_gone = false;                  // whoever asked
 };
 using exchange_ref = std::shared_ptr<exchange>;
 
@@ -58,11 +62,18 @@ class service {
   // Whoever asked is gone.
   void abandon(exchange& from);
 
+  // What is answered to what was received and is no request, or too large: `origin`, as far as it was read.
+  void mark_refusal(response& answer, std::string_view origin);
+
   // Calls that requests have begun may wait for each other, to leave together: until this sends them. To be
   // called before the thread sleeps.
   void send_held();
 
-  void take_told(time_point now) { calls_.take_told(now); }
+  void take_told(time_point now) {
+    calls_.take_told(now);
+    told_at_ = now;
+    side_.take_done();
+  }
   void tick(time_point now) { calls_.tick(now); }
   std::optional<time_point> next_deadline() const { return calls_.next_deadline(); }
 
@@ -87,6 +98,7 @@ class service {
   class log_stream;
   struct text_calls;
   struct model_call;
+  struct held_request;
   // What is answered for what the calls of a model returned.
   using result_writer = std::function<std::string(std::vector<yonder::detail::reply> const&)>;
   using handler = void (service::*)(context&);
@@ -127,10 +139,11 @@ class service {
   void show_usage(context& in);
   void list_pools(context& in);
   void list_workers(context& in);
+  void list_maps(context& in);
   void explain_call(context& in);
   void show_logs(context& in);
   void correct_call(context& in);
-  void sample(one_call const& call, request const& asked) const;
+  void sample(one_call const& call, request const& asked, wanted_call const& wanted) const;
   void write_down(one_call const& call);
   // Asks the hub, wherever it is; `then` answers when it has answered well, or asks further.
   using on_answer = std::function<void(context& later, yonder::detail::reply const& answer)>;
@@ -139,7 +152,6 @@ class service {
   void list_schedules(context& in);
   void change_schedule(context& in);
   void change_kept_schedule(context& in, std::uint64_t id, yonder::detail::schedule_change change);
-  void list_maps(context& in);
   void embed(context& in);
   void list_models(context& in);
   void show_model(context& in);
@@ -148,17 +160,21 @@ class service {
   void call_task(context& in);
   void spawn_task(context& in);
   void call_batch(context& in);
+  void begin_batch(context& in, wanted_call& wanted);
   void show_call(context& in);
   void cancel_call(context& in);
 
   detail::endpoint_entry const* endpoint_of(context& in);
   bool read_settings(context& in, wanted_call& wanted) const;
-  bool encode(context& in, wanted_call& wanted) const;
+  std::optional<response> read_arguments(request const& asked, wanted_call& wanted) const;
+  std::optional<response> read_batch(request const& asked, wanted_call& wanted) const;
+  using reader = std::function<std::optional<response>(request const& asked, wanted_call& wanted)>;
+  using on_read = std::function<void(context& in, wanted_call& wanted)>;
+  void read_then(context& in, wanted_call&& wanted, reader const& read, on_read const& then);
+  void when_written(call_handle const& call, std::function<void()> then);
   bool is_no_stream(context& in, wanted_call const& wanted);
-  void stream_task(context& in, wanted_call& wanted);
+  void stream_task(context& in, wanted_call&& wanted);
   bool watch_call(context& in, call_handle const& call);
-  template <class Step>
-  bool accept(context& in, Step step) const;
   bool with_json(context& in, std::function<void(detail::json_document&)> const& step) const;
   bool may_use(context& in, detail::endpoint_entry const* model, std::string const& name);
   std::vector<model_call> calls_of_texts(wanted_call const& wanted, detail::json_document& document,
@@ -177,6 +193,10 @@ class service {
   bool ends_with_gateway(one_call const& call) const;
   std::chrono::nanoseconds time_to_hold(wanted_call const& wanted) const;
   void wait_for(context& in, call_handle const& call, time_point until, on_end then);
+  void hold(context& in, call_handle const& call, time_point until, on_end then);
+  void hold_on(std::shared_ptr<held_request> const& one);
+  void turn_away(held_request& one, one_call& call);
+  void forget_waiters(exchange& from);
   void count_and_mark(context const& in, response& answer);
   void reply(context& in, response&& answer);
   // Of a request that waits: kept as long as it does.
@@ -210,6 +230,8 @@ class service {
   bool has_held_ = false;
   std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);  // may be outlived by marks
   std::shared_ptr<void> alive_ = std::make_shared<char>();                   // as long as this is
+  time_point told_at_{};
+  side_thread side_;  // ends before all else
 };
 
 }  // namespace yonder::http

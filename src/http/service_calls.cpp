@@ -35,22 +35,65 @@ error_details unspeakable(one_call const& call, std::string const& why) {
           .attempt = 1};
 }
 
-// The result as JSON, or why there is none.
-std::optional<error_details> write_result(one_call const& call, std::string& out) {
-  if (auto const* const failure = yonder::detail::failure_of(*call.call)) return *failure;
+// Appends what it has returned. Why it cannot be said; empty: it can.
+std::string write_json(detail::endpoint_entry const& endpoint, yonder::detail::reply const& result,
+                       std::string& out) {
   auto const size = out.size();
-  call.said = true;
   try {
-    call.endpoint->write(yonder::detail::take_reply(*call.call), out);
-    return std::nullopt;
+    endpoint.write(result, out);
+    return {};
   } catch (std::bad_alloc const&) {
     throw;
   } catch (...) {
     out.resize(size);
-    call.unspeakable = unspeakable(call, words_of_current_exception());
-    return call.unspeakable;
+    auto why = words_of_current_exception();
+    return why.empty() ? "it says nothing of why" : why;
   }
 }
+
+// The result as JSON, or why there is none.
+std::optional<error_details> write_result(one_call const& call, std::string& out) {
+  if (auto const* const failure = yonder::detail::failure_of(*call.call)) return *failure;
+  if (call.unspeakable) return call.unspeakable;
+  call.said = true;
+  if (call.json) {
+    out.empty() ? void(out = std::move(*call.json)) : void(out += *call.json);
+    call.json.reset();
+    return std::nullopt;
+  }
+  auto const why = write_json(*call.endpoint, yonder::detail::take_reply(*call.call), out);
+  if (!why.empty()) call.unspeakable = unspeakable(call, why);
+  return call.unspeakable;
+}
+
+// What is larger is read, and written, beside the gateway's thread.
+constexpr std::size_t large_json = std::size_t{64} << 10;
+
+// Whether what it has returned is, and was not written yet.
+bool is_large(one_call const& call) {
+  if (!call.ended || call.endpoint->write == nullptr || call.failure() != nullptr || call.json) return false;
+  auto const result = yonder::detail::take_reply(*call.call);
+  auto bytes = result.payload.size();
+  for (auto const& buffer : result.buffers) bytes += buffer.size;
+  return bytes >= large_json;
+}
+
+// A request that outlives the one it was made of.
+struct kept_request {
+  std::string method, target, peer, body;
+  std::vector<std::pair<std::string, std::string>> fields;
+  request asked;
+
+  kept_request(request const& from, exchange& of)
+      : method(from.method), target(from.target), peer(from.peer) {
+    for (auto const& [name, value] : from.fields) fields.emplace_back(name, value);
+    if (!of.take_body(body)) body = from.body;
+    asked = {.method = method, .target = target, .fields = {}, .body = body, .peer = peer};
+    for (auto const& [name, value] : fields) asked.fields.emplace_back(name, value);
+  }
+  kept_request(kept_request const&) = delete;
+  kept_request& operator=(kept_request const&) = delete;
+};
 
 response json_error_response(detail::json_error const& error, std::string const& prefix = "") {
   auto object = problem_object(400, "bad_arguments", error.what());
@@ -204,19 +247,17 @@ bool service::read_settings(context& in, wanted_call& wanted) const {
   return true;
 }
 
-// What a step makes of a request's body, or why it is refused: then false.
+// Why a request's body, of which a step makes something, is refused.
 template <class Step>
-bool service::accept(context& in, Step step) const try {
+std::optional<response> refusal_in(Step step) try {
   step();
-  return true;
+  return std::nullopt;
 } catch (detail::json_error const& error) {
-  const_cast<service*>(this)->reply(in, json_error_response(error));
-  return false;
+  return json_error_response(error);
 } catch (std::bad_alloc const&) {
   throw;
 } catch (...) {
-  const_cast<service*>(this)->reply(in, problem(400, "bad_arguments", words_of_current_exception()));
-  return false;
+  return problem(400, "bad_arguments", words_of_current_exception());
 }
 
 bool service::with_json(context& in, std::function<void(detail::json_document&)> const& step) const {
@@ -225,33 +266,107 @@ bool service::with_json(context& in, std::function<void(detail::json_document&)>
         in, problem(415, "unsupported_media_type", "the body has to be application/json"));
     return false;
   }
-  return accept(in, [&] {
+  auto refused = refusal_in([&] {
     detail::json_document document(in.asked.body, {});
     step(document);
   });
+  if (refused) const_cast<service*>(this)->reply(in, std::move(*refused));
+  return !refused;
 }
 
-bool service::encode(context& in, wanted_call& wanted) const {
+// The arguments of one call, or why they are none. On any thread.
+std::optional<response> service::read_arguments(request const& asked, wanted_call& wanted) const {
   auto const& to = *wanted.endpoint;
-  auto const type = in.asked.field("content-type");
-  wanted.wants_octets = to.write_octets != nullptr && accepts(in.asked.field("accept"), octets);
+  auto const type = asked.field("content-type");
+  wanted.wants_octets = to.write_octets != nullptr && accepts(asked.field("accept"), octets);
   if (is_media(type, octets) && to.begin_octets != nullptr)
-    return accept(in, [&] { wanted.content = to.begin_octets(in.asked.body, wanted.settings); });
-  if (!is_media(type, json_type) && !(type.empty() && in.asked.body.empty())) {
-    const_cast<service*>(this)->reply(
-        in, problem(415, "unsupported_media_type",
-                    to.begin_octets != nullptr
-                        ? "the arguments have to be application/json or application/octet-stream"
-                        : "the arguments have to be application/json"));
-    return false;
-  }
-  return accept(in, [&] {
-    detail::json_document document(in.asked.body.empty() ? "[]" : in.asked.body, {});
+    return refusal_in([&] { wanted.content = to.begin_octets(asked.body, wanted.settings); });
+  if (!is_media(type, json_type) && !(type.empty() && asked.body.empty()))
+    return problem(415, "unsupported_media_type",
+                   to.begin_octets != nullptr
+                       ? "the arguments have to be application/json or application/octet-stream"
+                       : "the arguments have to be application/json");
+  return refusal_in([&] {
+    detail::json_document document(asked.body.empty() ? "[]" : asked.body, {});
     if (to.stream != nullptr)
       wanted.streaming = to.stream(engine_, document, 0, wanted.settings);
     else
       wanted.content = to.begin(document, 0, wanted.settings);
+    if (wanted.is_read_beside && samples_.has(to))
+      wanted.sampled.push_back(samples_.arguments(to, document, 0));
   });
+}
+
+// Goes on with what a request brings when that was read: at once, or, where it is large, when a thread beside
+// has done so; meanwhile others are answered. `read`: on any thread, without changing anything else.
+void service::read_then(context& in, wanted_call&& wanted, reader const& read, on_read const& then) {
+  if (in.asked.body.size() < large_json || is_media(in.asked.field("content-type"), octets)) {
+    if (auto refused = read(in.asked, wanted)) return reply(in, std::move(*refused));
+    return then(in, wanted);
+  }
+  struct reading {
+    kept_request kept;
+    context later;
+    wanted_call wanted;
+    std::optional<response> refused;
+    std::shared_ptr<void> mark;
+
+    reading(context const& at, wanted_call&& what, std::shared_ptr<void> waits)
+        : kept(at.asked, *at.from),
+          later{kept.asked, at.from, at.now, at.target, at.route, at.outside, at.who, at.id},
+          wanted(std::move(what)),
+          mark(std::move(waits)) {
+      wanted.is_read_beside = true;
+    }
+  };
+  auto const one = std::make_shared<reading>(in, std::move(wanted), mark_of_waiting());
+  side_.run(
+      [one, read] {
+        auto failed = failure_in([&] { one->refused = read(one->kept.asked, one->wanted); });
+        if (failed) one->refused = std::move(failed);
+      },
+      [this, one, then] {
+        if (one->later.from->is_gone) {
+          if (one->wanted.streaming) yonder::detail::cancel(*one->wanted.streaming);
+          return;
+        }
+        one->later.now = told_at_;
+        if (one->refused) return reply(one->later, std::move(*one->refused));
+        auto failed = failure_in([&] {
+          if (draining_) return reply(one->later, draining());
+          then(one->later, one->wanted);
+        });
+        if (failed) reply(one->later, std::move(*failed));
+      });
+}
+
+// Goes on when the result of a call can be said without delay: at once, or, of one that has ended with a
+// large one, when a thread beside has written it.
+void service::when_written(call_handle const& call, std::function<void()> then) {
+  if (!is_large(*call)) return then();
+  struct writing {
+    yonder::detail::reply result;
+    std::string json, why;
+    bool is_written = false;
+  };
+  auto const one = std::make_shared<writing>(writing{yonder::detail::take_reply(*call->call), {}, {}});
+  call->is_being_written = !call->is_counted;
+  side_.run(
+      [one, call] {
+        try {
+          one->why = write_json(*call->endpoint, one->result, one->json);
+          one->is_written = one->why.empty();
+        } catch (...) {  // without memory: whoever writes it next says so
+        }
+      },
+      [this, one, call, then = std::move(then)] {
+        call->said = true;
+        if (!one->why.empty()) call->unspeakable = unspeakable(*call, one->why);
+        if (one->is_written) call->json = std::move(one->json);
+        then();
+        call->json.reset();
+        if (std::exchange(call->is_being_written, false) && !call->is_counted) count(*call);
+      });
 }
 
 call_handle service::begin(context const& in, detail::endpoint_entry const& endpoint, options const& settings,
@@ -274,13 +389,14 @@ void service::send_held() {
 
 call_handle service::start(context& in, wanted_call& wanted) {
   auto call = begin(in, *wanted.endpoint, wanted.settings, std::move(wanted.content));
-  sample(*call, in.asked);
+  sample(*call, in.asked, wanted);
   return call;
 }
 
 // What it was asked, where that is to be written down: its arguments have been read once.
-void service::sample(one_call const& call, request const& asked) const {
+void service::sample(one_call const& call, request const& asked, wanted_call const& wanted) const {
   if (!samples_.wants(call)) return;
+  if (!wanted.sampled.empty()) return void(call.sampled.emplace(sampled_call{wanted.sampled.front()}));
   if (is_media(asked.field("content-type"), octets) && call.endpoint->begin_octets != nullptr) {
     call.sampled.emplace(sampled_call{samples_.octets(*call.endpoint, asked.body)});
     return;
@@ -344,12 +460,12 @@ call_handle service::start_once(context& in, wanted_call& wanted) {
 
 // --- how it is answered
 
-// Holds the request until the call has ended, or the time to wait is over.
 // Rather than that it goes on.
 bool service::ends_with_gateway(one_call const& call) const { return lets_go_ && !call.durable; }
 
+// Holds the request until the call has ended, or the time to wait is over.
 void service::answer_when_ended(context& in, wanted_call const& wanted, call_handle const& call) {
-  auto const hold = time_to_hold(wanted);
+  auto const wait = time_to_hold(wanted);
   struct held {
     service* self;
     exchange_ref from;
@@ -357,33 +473,38 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
     bool as_octets;
     call_handle call;
     std::shared_ptr<void> mark;
+
+    void answer(bool timed_out) const {
+      response said;
+      if (timed_out && self->ends_with_gateway(*call)) {
+        said = cut_short();
+      } else if (auto failed =
+                     failure_in([&] { said = timed_out ? state_of(*call) : result_of(*call, as_octets); })) {
+        said = std::move(*failed);
+      } else if (timed_out) {
+        said.status = 202;
+        said.fields.emplace_back("Location", "/v1/calls/" + call->id());
+      }
+      if (!from->has_room(said.body.size())) {
+        self->calls_.keep(call);
+        said = no_room();
+        said.fields.emplace_back("Location", "/v1/calls/" + call->id());
+      }
+      auto const asked = request_from(origin);
+      context later{.asked = asked, .from = from, .now = {}, .route = route};
+      self->reply(later, std::move(said));
+    }
   };
   auto then = [one = held{this, in.from, in.route, std::string(in.asked.field("origin")), wanted.wants_octets,
                           call, mark_of_waiting()}](one_call& waited, bool timed_out) {
     one.from->waiters.clear();
     if (timed_out) one.self->calls_.keep(one.call);
-    response answer;
-    if (timed_out && one.self->ends_with_gateway(waited)) {
-      answer = cut_short();
-    } else if (auto failed = failure_in(
-                   [&] { answer = timed_out ? state_of(waited) : result_of(waited, one.as_octets); })) {
-      answer = std::move(*failed);
-    } else if (timed_out) {
-      answer.status = 202;
-      answer.fields.emplace_back("Location", "/v1/calls/" + waited.id());
-    }
-    if (!one.from->has_room(answer.body.size())) {
-      one.self->calls_.keep(one.call);
-      answer = no_room();
-      answer.fields.emplace_back("Location", "/v1/calls/" + waited.id());
-    }
-    auto const asked = request_from(one.origin);
-    context later{.asked = asked, .from = one.from, .now = {}, .route = one.route};
-    one.self->reply(later, std::move(answer));
+    if (timed_out || one.as_octets || !is_large(waited)) return one.answer(timed_out);
+    one.self->when_written(one.call, [one] { one.answer(false); });
   };
-  if (hold <= hold.zero() && !call->ended) return then(*call, true);
-  wait_for(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(hold),
-           std::move(then));
+  if (wait <= wait.zero() && !call->ended) return then(*call, true);
+  hold(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(wait),
+       std::move(then));
 }
 
 // A deadline ends a call by itself, a little later perhaps.
@@ -393,35 +514,33 @@ std::chrono::nanoseconds service::time_to_hold(wanted_call const& wanted) const 
   return std::max(hold, *wanted.settings.deadline + std::chrono::seconds(5));
 }
 
-void service::wait_for(context& in, call_handle const& call, time_point until, on_end then) {
-  if (auto const number = calls_.wait(call, until, std::move(then)); number != 0)
-    in.from->waiters.push_back(number);
-}
-
-void service::abandon(exchange& from) {
-  for (auto const waiter : std::exchange(from.waiters, {})) calls_.forget(waiter);
-}
-
 void service::call_task(context& in) {
   wanted_call wanted{.endpoint = endpoint_of(in)};
   if (wanted.endpoint == nullptr || !read_settings(in, wanted)) return;
-  if (wanted.endpoint->stream != nullptr) return stream_task(in, wanted);
-  if (!encode(in, wanted)) return;
-  if (auto const call = start_once(in, wanted)) answer_when_ended(in, wanted, call);
+  if (wanted.endpoint->stream != nullptr) return stream_task(in, std::move(wanted));
+  read_then(
+      in, std::move(wanted),
+      [this](request const& asked, wanted_call& its) { return read_arguments(asked, its); },
+      [this](context& later, wanted_call& its) {
+        if (auto const call = start_once(later, its)) answer_when_ended(later, its, call);
+      });
 }
 
 void service::spawn_task(context& in) {
   wanted_call wanted{.endpoint = endpoint_of(in)};
-  if (wanted.endpoint == nullptr || !is_no_stream(in, wanted) || !read_settings(in, wanted) ||
-      !encode(in, wanted))
-    return;
-  auto const call = start_once(in, wanted);
-  if (call == nullptr) return;
-  calls_.keep(call);
-  auto answer = state_of(*call);
-  answer.status = 202;
-  answer.fields.emplace_back("Location", "/v1/calls/" + call->id());
-  reply(in, std::move(answer));
+  if (wanted.endpoint == nullptr || !is_no_stream(in, wanted) || !read_settings(in, wanted)) return;
+  read_then(
+      in, std::move(wanted),
+      [this](request const& asked, wanted_call& its) { return read_arguments(asked, its); },
+      [this](context& later, wanted_call& its) {
+        auto const call = start_once(later, its);
+        if (call == nullptr) return;
+        calls_.keep(call);
+        auto answer = state_of(*call);
+        answer.status = 202;
+        answer.fields.emplace_back("Location", "/v1/calls/" + call->id());
+        reply(later, std::move(answer));
+      });
 }
 
 void service::show_call(context& in) {
@@ -438,17 +557,23 @@ void service::show_call(context& in) {
                    problem(400, "bad_request", "the parameter wait has to be a number of seconds, 2.5 say"));
     hold = std::min(as_nanoseconds(*value), options_.max_wait);
   }
-  if (call->ended || hold <= hold.zero() || draining_) return reply(in, state_of(*call));
+  auto const say = [this, call, from = in.from, route = in.route,
+                    origin = std::string(in.asked.field("origin")), mark = mark_of_waiting()] {
+    auto const asked = request_from(origin);
+    context later{.asked = asked, .from = from, .now = {}, .route = route};
+    response answer;
+    auto failed = failure_in([&] { answer = state_of(*call); });
+    reply(later, failed ? std::move(*failed) : std::move(answer));
+  };
+  if (call->ended || hold <= hold.zero() || draining_) return when_written(call, say);
   wait_for(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(hold),
            [this, from = in.from, route = in.route, origin = std::string(in.asked.field("origin")),
-            who = in.who, until = in.now + hold, mark = mark_of_waiting()](one_call& one, bool) {
+            who = in.who, until = in.now + hold, call, say](one_call& one, bool) {
              from->waiters.clear();
              auto const asked = request_from(origin);
              context later{.asked = asked, .from = from, .now = {}, .route = route};
              if (!may_still_see(*who, one, one.ended.value_or(until))) return reply(later, key_is_gone());
-             response answer;
-             auto failed = failure_in([&] { answer = state_of(one); });
-             reply(later, failed ? std::move(*failed) : std::move(answer));
+             when_written(call, say);
            });
 }
 
@@ -474,6 +599,39 @@ void service::call_batch(context& in) {
     return reply(in,
                  problem(400, "bad_request",
                          "a batch takes no Idempotency-Key, which is one call's: call each under its own"));
+  read_then(
+      in, std::move(wanted),
+      [this](request const& asked, wanted_call& its) { return read_batch(asked, its); },
+      [this](context& later, wanted_call& its) { begin_batch(later, its); });
+}
+
+// The arguments of each of its calls, or why some are none. On any thread.
+std::optional<response> service::read_batch(request const& asked, wanted_call& wanted) const {
+  std::optional<response> refused;
+  auto failed = refusal_in([&] {
+    detail::json_document document(asked.body, {});
+    auto const& whole = document.nodes()[0];
+    if (whole.kind != detail::json_kind::array) {
+      refused = problem(400, "bad_arguments", "a batch has to be an array, of each call's arguments");
+    } else if (whole.size > most_in_batch) {
+      refused = problem(400, to_string(errc::too_large),
+                        "a batch has at most " + std::to_string(most_in_batch) + " calls");
+    }
+    for (std::uint32_t place = 1; !refused && place < document.nodes()[0].next;
+         place = document.nodes()[place].next) {
+      try {
+        wanted.batch.push_back(wanted.endpoint->begin(document, place, wanted.settings));
+        if (samples_.has(*wanted.endpoint))
+          wanted.sampled.push_back(samples_.arguments(*wanted.endpoint, document, place));
+      } catch (detail::json_error const& error) {
+        refused = json_error_response(error, "/" + std::to_string(wanted.batch.size()));
+      }
+    }
+  });
+  return failed ? std::move(failed) : std::move(refused);
+}
+
+void service::begin_batch(context& in, wanted_call& wanted) {
   struct gathered {
     std::vector<std::string> answers;
     std::size_t missing = 0;
@@ -482,45 +640,18 @@ void service::call_batch(context& in) {
     std::shared_ptr<void> mark{};
   };
   auto const all = std::make_shared<gathered>();
-  std::vector<yonder::detail::outgoing> contents;
-  std::vector<std::string> sampled;
-  try {
-    detail::json_document document(in.asked.body, {});
-    auto const& whole = document.nodes()[0];
-    if (whole.kind != detail::json_kind::array)
-      return reply(in, problem(400, "bad_arguments", "a batch has to be an array, of each call's arguments"));
-    if (whole.size > most_in_batch)
-      return reply(in, problem(400, to_string(errc::too_large),
-                               "a batch has at most " + std::to_string(most_in_batch) + " calls"));
-    std::size_t index = 0;
-    for (std::uint32_t place = 1; place < document.nodes()[0].next;
-         place = document.nodes()[place].next, ++index) {
-      try {
-        contents.push_back(wanted.endpoint->begin(document, place, wanted.settings));
-        if (samples_.has(*wanted.endpoint))
-          sampled.push_back(samples_.arguments(*wanted.endpoint, document, place));
-      } catch (detail::json_error const& error) {
-        return reply(in, json_error_response(error, "/" + std::to_string(index)));
-      }
-    }
-  } catch (detail::json_error const& error) {
-    return reply(in, json_error_response(error));
-  } catch (std::bad_alloc const&) {
-    throw;
-  } catch (...) {
-    return reply(in, problem(400, "bad_arguments", words_of_current_exception()));
-  }
+  auto& contents = wanted.batch;
   if (contents.empty()) return reply(in, {.body = "[]"});
   all->answers.resize(contents.size());
   all->missing = contents.size();
   all->mark = mark_of_waiting();
-  auto const hold = std::chrono::duration_cast<std::chrono::steady_clock::duration>(time_to_hold(wanted));
+  auto const wait = std::chrono::duration_cast<std::chrono::steady_clock::duration>(time_to_hold(wanted));
   auto const origin = std::string(in.asked.field("origin"));
   for (std::size_t i = 0; i < contents.size(); ++i) {
     auto const call = begin(in, *wanted.endpoint, wanted.settings, std::move(contents[i]));
-    if (samples_.wants(*call)) call->sampled.emplace(sampled_call{std::move(sampled[i])});
-    auto then = [this, all, i, call, from = in.from, route = in.route, origin](one_call& one,
-                                                                               bool timed_out) {
+    if (samples_.wants(*call)) call->sampled.emplace(sampled_call{std::move(wanted.sampled[i])});
+    auto take = [this, all, i, call, from = in.from, route = in.route, origin](bool timed_out) {
+      auto& one = *call;
       constexpr std::size_t most = std::size_t{64} << 20;  // of all of them
       auto const is_cut_short = timed_out && ends_with_gateway(one);
       auto const waits = timed_out || all->bytes > most;
@@ -539,10 +670,14 @@ void service::call_batch(context& in) {
       context later{.asked = asked, .from = from, .now = {}, .route = route};
       reply(later, {.status = all->timed_out ? 202U : 200U, .body = std::move(body)});
     };
-    if (hold <= hold.zero() && !call->ended)
+    auto then = [this, call, take = std::move(take)](one_call& one, bool timed_out) {
+      if (timed_out || !is_large(one)) return take(timed_out);
+      when_written(call, [take] { take(false); });
+    };
+    if (wait <= wait.zero() && !call->ended)
       then(*call, true);
     else
-      wait_for(in, call, in.now + hold, std::move(then));
+      hold(in, call, in.now + wait, std::move(then));
   }
 }
 

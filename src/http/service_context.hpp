@@ -29,6 +29,9 @@ struct service::wanted_call {
   yonder::detail::call_ref streaming{};  // in place of the content
   std::optional<std::chrono::nanoseconds> wait{};
   bool wants_octets = false;
+  bool is_read_beside = false;
+  std::vector<yonder::detail::outgoing> batch{};  // in place of the content, of each
+  std::vector<std::string> sampled{};             // the arguments of each, as they are written down
 };
 
 // How the task's own failure, or ours to say what it returned, is told.

@@ -274,7 +274,7 @@ void service::call_model(context& in, wanted_call& wanted, std::vector<model_cal
     context later{.asked = asked, .from = from, .now = {}, .route = route};
     reply(later, std::move(said));
   };
-  for (auto const& call : std::vector(calls->all)) wait_for(in, call, until, then);
+  for (auto const& call : std::vector(calls->all)) hold(in, call, until, then);
 }
 
 response service::answer_of(text_calls const& calls, result_writer const& answer) {

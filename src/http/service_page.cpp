@@ -130,13 +130,18 @@ response sign_in_page() {
   return answer;
 }
 
-void service::show_page(context& in) { reply(in, page_file("text/html; charset=utf-8", page::index)); }
+// In a tab that has a cookie, and not the word that goes with it, one signs in again.
+void service::show_page(context& in) {
+  if (keys_ != nullptr && in.target.parameter("sign_in")) return reply(in, sign_in_page());
+  reply(in, page_file("text/html; charset=utf-8", page::index));
+}
 void service::show_style(context& in) { reply(in, page_file("text/css; charset=utf-8", page::style)); }
 void service::show_script(context& in) {
   reply(in, page_file("text/javascript; charset=utf-8", page::script));
 }
 
 // Whoever has typed a key has a session, whose cookie no script can read and no other site's page can send.
+// The word that goes with it is in a part of the address that browsers send to nobody.
 void service::begin_session(context& in) {
   if (in.asked.body.size() > most_of_strangers)
     return reply(in, problem(413, "too_large", "a key and its name are shorter than this"));
@@ -146,8 +151,9 @@ void service::begin_session(context& in) {
   if (keys_ != nullptr) {
     auto const who = keys_->find(key, in.now);
     if (who == nullptr) return reply(in, strangers_answer(in, sign_in_page()));
-    answer.fields.emplace_back("Set-Cookie",
-                               set_cookie(in.outside, sessions_.begin(who->secret, in.now), ""));
+    auto const session = sessions_.begin(who->secret, in.now);
+    answer.fields[0].second += "#" + session.word;
+    answer.fields.emplace_back("Set-Cookie", set_cookie(in.outside, session.id, ""));
   }
   reply(in, std::move(answer));
 }
@@ -242,12 +248,6 @@ void service::list_workers(context& in) {
   });
 }
 
-void service::explain_call(context& in) {
-  auto const call = calls_.find(in.id, *in.who);
-  if (call == nullptr)
-    return reply(in, problem(404, "unknown_call",
-                             "no call of this id is known here, or no longer, or it is another key's"));
-  yonder::detail::named_texts const ended{{"call", call->id()}, {"state", "ended"}};
 void service::list_maps(context& in) {
   if (!in.who->may_measure()) return reply(in, problem(403, "forbidden", "this key may not read metrics"));
   ask_hub(in, yonder::detail::ask_for_maps(engine_), [this](context& later, auto const& answer) {
@@ -258,6 +258,12 @@ void service::list_maps(context& in) {
   });
 }
 
+void service::explain_call(context& in) {
+  auto const call = calls_.find(in.id, *in.who);
+  if (call == nullptr)
+    return reply(in, problem(404, "unknown_call",
+                             "no call of this id is known here, or no longer, or it is another key's"));
+  yonder::detail::named_texts const ended{{"call", call->id()}, {"state", "ended"}};
   if (yonder::detail::is_done(*call->call)) return reply(in, {.body = as_object(ended)});
   ask_hub(in, yonder::detail::ask_to_explain(engine_, yonder::detail::id_of(*call->call)),
           [this, ended](context& later, auto const& answer) {

@@ -232,7 +232,7 @@ bool service::watch_call(context& in, call_handle const& call) {
   return true;
 }
 
-void service::stream_task(context& in, wanted_call& wanted) {
+void service::stream_task(context& in, wanted_call&& wanted) {
   if (!in.asked.field("idempotency-key").empty())
     return reply(in, problem(400, "bad_request", "a stream takes no Idempotency-Key: it is read once"));
   if (!admits_events(in.asked.field("accept")))
@@ -240,10 +240,14 @@ void service::stream_task(context& in, wanted_call& wanted) {
                              "'" + in.id +
                                  "' streams: its items come as text/event-stream, which Accept does "
                                  "not name"));
-  if (!encode(in, wanted)) return;
-  auto const call = calls_.begin(*wanted.endpoint, std::move(wanted.streaming), in.who->name, in.now);
-  sample(*call, in.asked);
-  std::make_shared<event_stream>(*this, in, call, false)->start();
+  read_then(
+      in, std::move(wanted),
+      [this](request const& asked, wanted_call& its) { return read_arguments(asked, its); },
+      [this](context& later, wanted_call& its) {
+        auto const call = calls_.begin(*its.endpoint, std::move(its.streaming), later.who->name, later.now);
+        sample(*call, later.asked, its);
+        std::make_shared<event_stream>(*this, later, call, false)->start();
+      });
 }
 
 bool service::is_no_stream(context& in, wanted_call const& wanted) {

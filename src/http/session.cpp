@@ -30,6 +30,22 @@ std::string_view date() {
 
 }  // namespace
 
+std::string_view origin_in(std::string_view header) {
+  std::string_view found;
+  for (std::size_t count = 0; !header.empty();) {
+    auto const line = header.substr(0, header.find("\r\n"));
+    header.remove_prefix(std::min(line.size() + 2, header.size()));
+    auto const colon = line.find(':');
+    // What ends within its line may end otherwise in truth.
+    if (colon == line.npos || header.empty() || !is_same_name(line.substr(0, colon), "origin")) continue;
+    if (++count > 1) return {};
+    found = line.substr(colon + 1);
+    while (found.starts_with(' ') || found.starts_with('\t')) found.remove_prefix(1);
+    while (found.ends_with(' ') || found.ends_with('\t')) found.remove_suffix(1);
+  }
+  return found;
+}
+
 void append_head(std::string& head, response const& answer, head_terms const& how) {
   head.append("HTTP/1.1 ")
       .append(std::to_string(answer.status))

@@ -87,6 +87,9 @@ struct head_terms {
 };
 void append_head(std::string& head, response const& answer, head_terms const& how);
 
+// The Origin that the lines of a header name, which need not be whole. Empty: none, or two.
+std::string_view origin_in(std::string_view header);
+
 // Reads a request, has it answered, and reads the next.
 template <class Stream>
 class session final : public exchange, public timed, public std::enable_shared_from_this<session<Stream>> {
@@ -99,6 +102,10 @@ class session final : public exchange, public timed, public std::enable_shared_f
 
   void start();
   void answer(response&& answer) override;
+  bool take_body(std::string& body) override {
+    body = std::move(parser_->get().body());
+    return true;
+  }
   bool has_room(std::size_t bytes) const noexcept override {
     constexpr std::size_t small = 16 << 10;
     return bytes <= small || owner_.unwritten_bytes == 0 || owner_.unwritten_bytes + bytes <= max_unwritten;
@@ -125,6 +132,7 @@ class session final : public exchange, public timed, public std::enable_shared_f
     return parser_ && parser_->is_header_done() && parser_->get().method() == beast::http::verb::head;
   }
   request asked(std::string_view body) const;
+  std::string_view origin() const;
   bool admit_body();
   void take_body();
   void take_request();
@@ -373,7 +381,18 @@ void session<Stream>::refuse(response&& answered) {
   keeps_alive_ = false;
   answered_ = false;
   ++number_;
+  owner_.service->mark_refusal(answered, origin());
   answer(std::move(answered));
+}
+
+// As far as the header was read: of one that does not end within its limit what has come of it.
+template <class Stream>
+std::string_view session<Stream>::origin() const {
+  auto const& message = parser_->get();
+  if (message.count(beast::http::field::origin) == 1) return view(message[beast::http::field::origin]);
+  if (message.begin() != message.end()) return {};
+  auto const received = buffer_.data();
+  return origin_in({static_cast<char const*>(received.data()), received.size()});
 }
 
 template <class Stream>

@@ -115,6 +115,24 @@ class Served(unittest.TestCase):
         head = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 40}\r\n\r\n".encode()
         self.assertEqual(self.server.status_of(head), 413)
 
+    def test_how_far_a_map_is_is_told_while_it_goes_on(self):
+        call = json.loads(self.server.ask("POST", "/v1/tasks/map_that_waits/spawn", [])[1])["id"]
+        while not (maps := json.loads(self.server.ask("GET", "/v1/maps")[1])) or maps[0]["done"] != 3:
+            pass
+        self.assertEqual([(one["task"], one["failed"], one["total"], one["fraction"]) for one in maps], [("element", 0, 4, 0.75)])
+        self.server.ask("DELETE", "/v1/calls/" + call)
+        while self.server.ask("GET", "/v1/maps")[1] != b"[]":
+            pass
+
+    def test_what_is_read_beside_is_answered_in_its_turn(self):
+        body = json.dumps([["x"] * 100_000] * 2).encode()  # to `echo`, which takes a text
+        texts = json.dumps({"text": "y" * 1_000_000}).encode()
+        head = f"Host: a\r\nAuthorization: Bearer {self.server.key}\r\nContent-Type: application/json\r\n"
+        requests = b"".join(f"POST /v1/tasks/echo HTTP/1.1\r\n{head}Content-Length: {len(one)}\r\n\r\n".encode() + one for one in (body, texts))
+        answer = self.server.raw(requests + f"GET /healthz HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode())
+        self.assertEqual(re.findall(rb"HTTP/1.1 (\d+) ", answer), [b"400", b"200", b"200"])
+        self.assertTrue(answer.endswith(b'{"status":"ok"}'))
+
     def test_connections_are_kept_and_requests_pipelined(self):
         one = f"GET /v1/tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {self.server.key}\r\n"
         answer = self.server.raw((one + "\r\n" + one + "\r\n" + one + "Connection: close\r\n\r\n").encode())
@@ -438,6 +456,29 @@ class Misused(unittest.TestCase):
                       self.refused("--yonder-serve", "127.0.0.1:0", "--without-keys", "--certificate", "/no/such", "--private-key", "/no/such"))
 
 
+class PagesOfOtherOrigins(unittest.TestCase):
+    def test_they_can_read_why_what_they_sent_was_no_request(self):
+        server = Server(is_gateway=False)
+        self.addCleanup(server.close)
+        start = f"POST /v1/tasks/echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {server.key}\r\nContent-Type: application/json\r\n"
+        origin, filler = "Origin: https://a.example\r\n", f"Filler: {'x' * 20000}\r\n"
+        for status, request in ((413, start + origin + f"Content-Length: {1 << 40}\r\n\r\n"),
+                                (413, start + origin + f"Transfer-Encoding: chunked\r\n\r\n{1 << 31:x}\r\n" + "x" * 70000),
+                                (400, start + origin + "Content-Length: x\r\n\r\n"),
+                                (400, start + origin + "Host: b\r\nContent-Length: 2\r\n\r\n[]"),
+                                (400, "POST /v1/tasks/echo HTTP/1.1\r\n" + origin + "Content-Length: 0\r\n\r\n"),
+                                (415, start + origin + "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]"),
+                                (431, start + origin + "A: b\r\n" * 101 + "\r\n"),
+                                (431, start + origin + filler + "\r\n")):
+            head = server.raw(request.encode()).split(b"\r\n\r\n")[0].decode()
+            self.assertEqual(head.split(" ")[1], str(status), request[:200])
+            self.assertIn("\r\nAccess-Control-Allow-Origin: https://a.example", head, request[:200])
+            # Of others, of two, and of one that was not read there is none.
+            for other in (request.replace("a.example", "b.example"), request.replace(origin, ""), request.replace(origin, origin + origin)):
+                self.assertNotIn(b"Access-Control", server.raw(other.encode()))
+        self.assertNotIn(b"Access-Control", server.raw((start + filler + origin + "\r\n").encode()))
+
+
 class BehindAProxy(unittest.TestCase):
     def test_it_is_believed_where_it_is_named(self):
         page = {"Origin": "https://a.example", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example", "X-Forwarded-For": "203.0.113.7"}
@@ -447,6 +488,7 @@ class BehindAProxy(unittest.TestCase):
             self.assertEqual(answer.status, status)
             answer, _ = server.ask("POST", "/v1/session", b"key=" + server.key.encode(), {k: page[k] for k in page if k != "Origin"})
             self.assertEqual((answer.status, "Secure" in answer.headers["Set-Cookie"]), (303, status == 200))
+            self.assertRegex(answer.headers["Location"], "^/#[0-9a-f]{64}$")
             answer, content = server.ask("GET", "/v1/tasks", headers={"X-Forwarded-For": "not an address"})
             self.assertEqual(answer.status, 400 if status == 200 else 200)
             if status == 200:

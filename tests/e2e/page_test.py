@@ -112,7 +112,7 @@ class Browser:
             out.write(base64.b64decode(data))
 
 
-def check(browser, address, key, pictures):
+def check(browser, address, key, pictures, folder):
     browser.call("Page.navigate", url=address)
     browser.until("document.querySelector('input[type=password]') !== null")
     browser.evaluate(f"document.getElementById('key').value = {json.dumps(key)}; document.querySelector('form').requestSubmit()")
@@ -187,6 +187,18 @@ def check(browser, address, key, pictures):
     browser.evaluate("at('search').value = 'nothing like it'; at('search').dispatchEvent(new Event('input'))")
     assert browser.evaluate("document.querySelectorAll('#calls tbody tr').length") == 0
 
+    # A map that goes on has a bar, until it is over.
+    browser.evaluate("at('search').value = ''; at('search').dispatchEvent(new Event('input'))")
+    choose("map_that_waits")
+    call()
+    browser.until("refresh().then(() => document.querySelector('#maps progress')?.value === 0.75)")
+    row = browser.evaluate("[...document.querySelector('#maps tbody tr').cells].map((one) => one.textContent)")
+    assert row[:5] == ["element", "75 %", "3", "0", "4"] and row[6].endswith(" s"), row
+    for width in (1440, 360):
+        browser.picture(width, 900, False, os.path.join(folder, "map.png"))  # it fits
+    browser.evaluate("document.querySelector('#calls button[aria-label^=Cancel]').click()")
+    browser.until("refresh().then(() => at('maps-part').hidden)")
+
     # By keyboard: everything that can be used can be reached.
     browser.evaluate("document.activeElement.blur()")
     reached = set()
@@ -198,6 +210,12 @@ def check(browser, address, key, pictures):
 
     assert browser.evaluate("document.title") == "Yonder"
     assert browser.refusals == [], browser.refusals
+    # The word of the session is in no address and no cookie; a tab without it signs in again.
+    assert browser.evaluate("location.href").endswith("/"), browser.evaluate("location.href")
+    browser.evaluate("sessionStorage.clear(); location.reload()")
+    browser.until("document.querySelector('input[type=password]') !== null")
+    browser.evaluate(f"document.getElementById('key').value = {json.dumps(key)}; document.querySelector('form').requestSubmit()")
+    browser.until("document.body.dataset.ready === 'yes'")
     browser.evaluate("at('leave').click()")
     browser.until("document.querySelector('input[type=password]') !== null")
 
@@ -217,7 +235,7 @@ def main():
             key = next(line.split()[0] for line in file if not line.startswith("#"))
         browser = Browser(browser_program, os.path.join(folder, "profile"))
         try:
-            check(browser, address, key, pictures)
+            check(browser, address, key, pictures, folder)
         finally:
             browser.close()
             server.terminate()

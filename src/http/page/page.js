@@ -17,7 +17,14 @@ const parse = (text) => JSON.parse(text.replace(/("(?:[^"\\]|\\.)*")|(?<![\d.eE+
   (_, value) => typeof value === "string" && value.startsWith(mark) && /^-?\d{16,}$/.test(value.slice(1)) ? exact(value.slice(1)) : value);
 const write = (value, indent) => JSON.stringify(value, (_, one) => one instanceof Exact ? mark + one.text : one, indent)
   ?.replace(/"\\u0001(-?\d{16,})"/g, "$1");
-const page = {"Yonder-Page": "1"};  // what another page cannot send
+// What another page cannot send: the word of the session, which the sign-in has put behind the address. It is
+// kept by this tab, for this server and its port alone.
+if (location.hash.length > 1) {
+  sessionStorage.setItem("yonder-page", location.hash.slice(1));
+  history.replaceState(null, "", "/");
+}
+const page = {"Yonder-Page": sessionStorage.getItem("yonder-page") ?? "1"};
+const signIn = () => { location.href = "/?sign_in"; };
 
 async function ask(method, target, body) {
   const options = {method, headers: {...page}};
@@ -26,7 +33,7 @@ async function ask(method, target, body) {
     options.body = write(body);
   }
   const answer = await fetch(target, options);
-  if (answer.status === 401) location.reload();
+  if (answer.status === 401) signIn();
   const text = await answer.text();
   let value = text;
   try { value = parse(text); } catch { /* octets, or none */ }
@@ -51,7 +58,7 @@ async function takeEvents(answer, take) {
 // Of a task that streams: what has come is shown as it comes, the latest of much, a few times a second.
 async function askStream(target, body, isShown) {
   const answer = await fetch(target, {method: "POST", headers: {...page, "Content-Type": "application/json"}, body: write(body)});
-  if (answer.status === 401) location.reload();
+  if (answer.status === 401) signIn();
   if (!answer.ok) return showProblem(parse(await answer.text()));
   const most = 1000, between = 200;
   let items = [], count = 0, shown = 0, isStopped = false;
@@ -283,13 +290,6 @@ function listPools(pools) {
     make("div", {className: "problem"}, make("b", {textContent: `Workers of ${one.name} do not come`}), make("pre", {textContent: one.why}))));
 }
 
-function listWorkers(workers) {
-  at("workers-part").hidden = workers.length === 0;
-  const names = ["name", "pool", "state", "gpus", "progress", "calls"];
-  fill(at("workers"), names, workers.map((one) => names.map((name) => one[name] ?? "")));
-}
-
-function listSchedules(schedules) {
 // Each that goes on, how far it is, and when it will have done.
 const timeWords = (seconds) => seconds < 60 ? `${Math.round(seconds)} s`
   : seconds < 3600 ? `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s` : `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
@@ -302,6 +302,13 @@ function listMaps(maps) {
   }));
 }
 
+function listWorkers(workers) {
+  at("workers-part").hidden = workers.length === 0;
+  const names = ["name", "pool", "state", "gpus", "progress", "calls"];
+  fill(at("workers"), names, workers.map((one) => names.map((name) => one[name] ?? "")));
+}
+
+function listSchedules(schedules) {
   at("schedules-part").hidden = schedules.length === 0;
   fill(at("schedules"), ["schedule", "when", "next", "runs", "failed", "", ""], schedules.map((one) => {
     const button = (what) => {
@@ -327,6 +334,7 @@ async function refresh() {
   if (schedules.ok) listSchedules(schedules.value);
   if (pools.ok) listPools(pools.value);
   if (workers.ok) listWorkers(workers.value);
+  if (maps.ok) listMaps(maps.value);
   if (list.ok) {
     calls = list.value;
     listCalls();
@@ -334,9 +342,8 @@ async function refresh() {
 }
 
 async function begin() {
-  if (maps.ok) listMaps(maps.value);
   at("search").oninput = listCalls;
-  at("leave").onclick = async () => { await ask("DELETE", "/v1/session"); location.reload(); };
+  at("leave").onclick = async () => { await ask("DELETE", "/v1/session"); sessionStorage.removeItem("yonder-page"); signIn(); };
   document_ = (await ask("GET", "/openapi.json")).value;
   const tasks = (await ask("GET", "/v1/tasks")).value.tasks;
   at("task").replaceChildren(...tasks.map((name) => make("option", {value: name, textContent: name})));

@@ -121,7 +121,9 @@ inline constexpr yonder::http::predictions<moods_of_task> moods_of_over_http;
 // `http_server serve KEYS`: a program that is its own gateway and hub.
 int main(int argc, char** argv) {
   if (argc == 3 && std::string_view(argv[1]) == "serve") {
-    yonder::runtime here(argc, argv, {.max = 2, .http = {.address = "127.0.0.1:0", .keys = argv[2]}});
+    yonder::runtime here(
+        argc, argv,
+        {.max = 2, .http = {.address = "127.0.0.1:0", .keys = argv[2], .origins = {"https://a.example"}}});
     std::printf("%s\n", here.http_address().c_str());
     std::fflush(stdout);
     here.serve();

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <semaphore>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "src/http/service.hpp"
+#include "src/runtime/orders.hpp"
+#include "tests/unit/http/desk.hpp"
+#include "yonder/yonder.hpp"
+
+// What is large is read and written beside the gateway's thread.
+namespace http_tests {
+
+extern std::counting_semaphore<> gate;
+
+// Its text is read, or written, as JSON when somebody lets it: what is asked for by "read" and "write".
+struct Held {
+  std::string held_at;
+  std::string text;
+  void wait(std::string_view here) const {
+    if (held_at != here) return;
+    is_held.release();
+    if (!gate.try_acquire_for(std::chrono::seconds(20))) held_up = true;  // those who would let it go on
+  }
+  static inline std::counting_semaphore<> is_held{0};
+  static inline std::atomic<bool> held_up{false};
+  template <class Archive>
+  void save(Archive& to) const {
+    if constexpr (std::is_same_v<Archive, yonder::http::detail::json_writer>) wait("write");
+    to(CEREAL_NVP(held_at), CEREAL_NVP(text));
+  }
+  template <class Archive>
+  void load(Archive& from) {
+    from(CEREAL_NVP(held_at), CEREAL_NVP(text));
+    if constexpr (std::is_same_v<Archive, yonder::http::detail::json_reader>) wait("read");
+  }
+};
+// What is to be held when it is written comes small, and is large then.
+Held pass_on(Held one) {
+  if (one.held_at == "write") one.text.resize(100'000, 'x');
+  return one;
+}
+std::string long_bytes() { return std::string(100'000, '\xff'); }
+
+inline constexpr yonder::task<pass_on> pass_on_task;
+inline constexpr yonder::task<long_bytes> long_bytes_task;
+inline constexpr yonder::http::endpoint<long_bytes_task> long_bytes_over_http;
+inline constexpr yonder::http::endpoint<pass_on_task> pass_on_over_http;
+
+namespace {
+
+// That the hub was given.
+std::uint64_t calls_of(std::string_view task) {
+  std::uint64_t found = 0;
+  for (auto const& one : yonder::detail::snapshot_of(*yonder::detail::current_engine()).tasks)
+    if (one.name == task) found += one.calls;
+  return found;
+}
+
+}  // namespace
+}  // namespace http_tests
+
+using namespace http_tests;
+
+TEST_CASE("while a large body is read, and a large result is written, others are answered") {
+  desk at;
+  std::string const text(100'000, 'x');
+  auto const asked = [&](std::string_view held_at) {
+    return json{{"held_at", held_at}, {"text", held_at == "write" ? "" : text}}.dump();
+  };
+  for (auto const* const held_at : {"read", "write"}) {
+    CAPTURE(held_at);
+    auto const one = at.begin("POST", "/v1/tasks/http_tests::pass_on", asked(held_at));
+    auto const batch = at.begin("POST", "/v1/tasks/http_tests::pass_on/batch", "[" + asked(held_at) + "]");
+    while (std::string_view(held_at) == "write" && at.work().running() != 0) at.turn();
+    Held::is_held.acquire();
+    CHECK(at.post("halve", "[4]")->body() == 2);
+    CHECK_FALSE(one->got);
+    CHECK_FALSE(batch->got);
+    gate.release(2);
+    at.finish(*one);
+    at.finish(*batch);
+    CHECK(one->body()["text"] == text);
+    CHECK(batch->body()[0]["result"]["text"] == text);
+    Held::is_held.acquire();  // the other one
+    CHECK_FALSE(Held::held_up);
+  }
+  // What is wrong with it is said as of a small one.
+  auto const wrong = at.post("pass_on", "[" + asked("") + ",1]");
+  CHECK(wrong->got->status == 400);
+  CHECK(wrong->body()["code"] == "bad_arguments");
+  auto bad = json::array({json::parse(asked("")), {{"held_at", 7}, {"text", text}}});
+  auto const bad_batch = at.ask("POST", "/v1/tasks/http_tests::pass_on/batch", bad.dump());
+  CHECK(bad_batch->got->status == 400);
+  CHECK(bad_batch->body()["pointer"].get<std::string>().starts_with("/1"));
+}
+
+TEST_CASE("a large request is forgotten when whoever made it has gone, and refused when the gateway ends") {
+  desk at;
+  auto const before = calls_of("http_tests::pass_on");
+  auto const body = json{{"held_at", "read"}, {"text", std::string(100'000, 'x')}}.dump();
+  auto const gone = at.begin("POST", "/v1/tasks/http_tests::pass_on", body);
+  auto const late = at.begin("POST", "/v1/tasks/http_tests::pass_on/spawn", body);
+  Held::is_held.acquire();
+  at.work().abandon(*gone);
+  at.work().drain();
+  CHECK(at.work().waiting() == 2);
+  gate.release(2);
+  at.finish(*late);
+  CHECK(late->got->status == 503);
+  CHECK(late->body()["code"] == "draining");
+  CHECK_FALSE(gone->got);
+  CHECK(at.work().waiting() == 0);
+  CHECK(calls_of("http_tests::pass_on") == before);
+  Held::is_held.acquire();
+}
+
+TEST_CASE("a large result of a kept call is written beside, too, and one that cannot be said is a failure") {
+  desk at;
+  auto const body = json{{"held_at", "write"}, {"text", ""}}.dump();
+  auto const id =
+      at.ask("POST", "/v1/tasks/http_tests::pass_on/spawn", body)->body()["id"].get<std::string>();
+  gate.release(1);  // it is written once to know whether it can be, as it is not much
+  while (at.work().running() != 0) at.turn();
+  while (Held::is_held.try_acquire()) {
+  }
+  auto const shown = at.begin("GET", "/v1/calls/" + id);
+  Held::is_held.acquire();
+  CHECK(at.post("halve", "[4]")->body() == 2);
+  CHECK_FALSE(shown->got);
+  gate.release(1);
+  at.finish(*shown);
+  CHECK(shown->body()["state"] == "succeeded");
+  CHECK(shown->body()["result"]["text"].get<std::string>().size() == 100'000);
+  CHECK_FALSE(Held::held_up);
+  auto const unsaid = at.post("long_bytes", "[]");
+  CHECK(unsaid->got->status == 500);
+  CHECK(unsaid->body()["code"] == "undecodable");
+  auto const text = at.ask("GET", "/metrics")->got->body;
+  CHECK(text.find("yonder_http_calls_total{task=\"http_tests::long_bytes\",code=\"undecodable\"} 1\n") !=
+        text.npos);
+}
