@@ -294,7 +294,7 @@ class Served(unittest.TestCase):
         _, metrics = self.server.ask("GET", "/metrics")
         known = {line.split()[2] for line in metrics.decode().splitlines() if line.startswith("# TYPE")}
         names = {name for text in asked for name in re.findall(r"yonder_[a-z_]+", text)}
-        known |= {"yonder_gpu_memory_bytes", "yonder_gpu_memory_leased_bytes"}  # where there are GPUs, and a task has asked for one
+        known |= {"yonder_gpu_memory_bytes", "yonder_gpu_memory_leased_bytes", "yonder_pool_gpu_memory_leased_bytes"}  # where there are GPUs, and a task has asked for one
         self.assertEqual({name for name in names if re.sub("_(bucket|sum|count)$", "", name) not in known}, set())
         if shutil.which("promtool") is None:
             self.skipTest("promtool is not installed")
