@@ -602,7 +602,8 @@ void worker::drain(time_point now, outputs& out) { state_->drain(now, out); }
 
 void worker::ends(time_point now, time_point at, outputs& out) {
   auto& s = *state_;
-  s.told_to_end = true;
+  // A drain that was said before says nothing of this end.
+  if (!std::exchange(s.told_to_end, true) || at < s.config.ends_at) s.said_drain = false;
   s.config.ends_at = std::min(s.config.ends_at, at);
   s.hub.ends_at(s.config.ends_at);
   s.drain(now, out);

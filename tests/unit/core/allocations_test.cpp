@@ -171,6 +171,21 @@ TEST_CASE("a worker that crashes has crashed, however little time it had left") 
   CHECK(t.of(early).error().message.find("allocation_ending") == std::string::npos);
 }
 
+TEST_CASE("a worker that drains already says that it will be ended, too") {
+  timed_hub t;
+  auto& worker = t.come(never);
+  auto const call = t.submit({.retries = 1});
+  t.net.drain(worker);
+  t.net.tell_of_end(worker, 30 * second);
+  t.net.lose(worker);
+  CHECK_FALSE(t.has_ended(call));
+  auto& next = t.come(never);
+  REQUIRE(next.runs.size() == 1);
+  t.net.finish(next, "a");
+  REQUIRE(t.has_ended(call));
+  CHECK(t.of(call).ok());
+}
+
 TEST_CASE("who is told that it will be ended hands back, ends what it runs, and costs no retry") {
   timed_hub t;
   auto& worker = t.come(never);
