@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "src/platform/unique_fd.hpp"
+#include "src/runtime/orders.hpp"
 #include "src/runtime/progress_bar.hpp"
 #include "tests/e2e/fixture.hpp"
 #include "tests/e2e/folder.hpp"
@@ -235,7 +236,7 @@ TEST_CASE("a map that shows itself is told to its hub while it goes on, and no o
   folder const place;
   std::vector<std::tuple<int, std::string>> all;
   for (int i = 0; i < 8; ++i) all.emplace_back(i, place / "gate");
-  auto const engine = yonder::runtime::current().engine();
+  auto const engine = yonder::detail::current_engine();
   std::vector<yonder::detail::map_seen> seen;
   std::thread looker([&] {
     while (seen.empty() || seen[0].done < 7) seen = yonder::detail::maps_of(engine);
