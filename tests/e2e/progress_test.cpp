@@ -251,7 +251,7 @@ TEST_CASE("a map that shows itself is told to its hub while it goes on, and no o
   looker.join();
   CHECK(sum == 56);
   REQUIRE(seen.size() == 1);
-  CHECK(seen[0].task == companion.name());
+  CHECK(seen[0].task == companion.name);
   CHECK(seen[0].total == 8);
   CHECK(seen[0].failed == 0);
   CHECK(seen[0].elapsed >= 1s);
