@@ -7,6 +7,12 @@ namespace yonder::core::simulation {
 
 // --- the hub
 
+// A cancel may wait behind a window of chunks, or for a worker that stands still.
+duration cancel_grace(profile const& how) {
+  auto const waits = how.slow_bytes_per_second != 0 || how.stop_every != 0;
+  return waits ? 600 * millisecond : 100 * millisecond;
+}
+
 void world::make_hub() {
   hub_config config;
   config.seed = random_.next();
@@ -35,9 +41,7 @@ void world::make_hub() {
   if (how_.builds) config.function_grace = 50 * millisecond;
   config.backoff_first = 20 * millisecond;
   config.backoff_cap = 200 * millisecond;
-  // A cancel may wait behind a window of chunks, or for a worker that stands still.
-  auto const waits = how_.slow_bytes_per_second != 0 || how_.stop_every != 0;
-  config.cancel_grace = waits ? 600 * millisecond : 100 * millisecond;
+  config.cancel_grace = cancel_grace(how_);
   config.start_timeout = 1 * second;
   config.session_timeout = 2 * second;
   config.retry_tokens_per_second = retries_per_second;
@@ -120,7 +124,9 @@ void world::killed(peer_id peer) {
     return (one.stopping && one.does == conduct::ignores_stop) ||
            ((one.makes != 0 || one.moves != task::of_worker::none) && one.does == conduct::hangs);
   };
-  auto const has_cause = std::any_of(node.tasks.begin(), node.tasks.end(), stubborn) ||
+  // Its answer was on its way.
+  auto const was_late = node.ended_late != 0 && now_ - node.ended_late <= millisecond;
+  auto const has_cause = was_late || std::any_of(node.tasks.begin(), node.tasks.end(), stubborn) ||
                          stood(worker_stillness_[over.node]) || stood(hub_stillness_);
   if (node.core != nullptr && how_.reliable && !has_cause)
     violated("a worker is killed that did nothing wrong");

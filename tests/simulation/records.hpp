@@ -220,6 +220,7 @@ struct task {
   time_point known_since = never;  // to the hub, which has heard the end of what ran before
   std::uint64_t after = 0;         // so many answers of its worker
   bool stopping = false;
+  time_point told_to_stop = never;
   std::uint32_t makes = 0;  // a service, from 1; 0: none
   enum class of_worker : std::uint8_t { none, parks, comes_back } moves{};
   bool called = false;         // it has made its calls,
@@ -288,6 +289,7 @@ struct worker_node {
   bool row_open = false;             // a further one may begin
   std::vector<std::uint32_t> sizes;  // of the values that were not told,
   byte_buffer values;                // one behind the other
+  time_point ended_late = 0;         // a task that had been told to stop for about as long as it may take
 };
 
 // A record of the hub's journal.

@@ -157,7 +157,7 @@ void world::stop_run(std::uint32_t index, attempt_key const& key) {
   };
   if (one == node.tasks.end() && std::any_of(node.tasks.begin(), node.tasks.end(), joins)) return;
   if (one == node.tasks.end()) return violated("a stop request for what does not run");
-  one->stopping = true;
+  if (!std::exchange(one->stopping, true)) one->told_to_stop = now_;
   observe_stopped_stream(*one);
   if (one->does == conduct::hangs || one->does == conduct::calls || one->flow != nullptr)
     plan(between(0, millisecond), kind::run_ends, index, one->run);
@@ -180,6 +180,7 @@ void world::end_run(std::uint32_t index, std::uint32_t run) {
   }
   check_timeout(node, *one);
   check_reported(*one);
+  if (one->stopping && now_ - one->told_to_stop >= cancel_grace(how_) - millisecond) node.ended_late = now_;
   node.ended += std::max<std::size_t>(1, one->company.size());
   if (how_.nests > 0) observe_outlived(*one);
   if (goes_on_in_row(node, *one)) return begin_next(index);

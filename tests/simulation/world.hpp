@@ -8,6 +8,9 @@
 // observers.cpp (what the protocol promises), simulation.cpp (time, chance and misfortune), profiles.cpp.
 namespace yonder::core::simulation {
 
+// Of its hub: for how long a task that is told to stop may go on.
+duration cancel_grace(profile const& how);
+
 class world {
  public:
   world(profile const& how, options const& what) : how_(how), what_(what), random_(what.seed) {
