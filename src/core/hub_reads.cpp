@@ -161,13 +161,23 @@ void hub::state::tell_read(time_point now, client_session& client, std::uint64_t
                    covers(*record, wanted.first, wanted.count) &&
                    read_item_count(*record->body) == record->items;
   if (!has) {
-    auto const error = why.empty() ? not_found(wanted.first)
-                                   : failure_of(errc::disconnected,
-                                                "the outcome is in the journal, and cannot be "
-                                                "read back: " +
-                                                    why);
-    for (std::uint32_t i = 0; i < wanted.count; ++i)
-      answer(now, client, {client.id, number + i}, copy_of(error), out);
+    // What was taken meanwhile is in the journal no longer. Of the others that ended with it the journal is
+    // asked for themselves.
+    for (std::uint32_t i = 0; i < wanted.count;) {
+      call_id const next{wanted.first.session, wanted.first.number + i};
+      auto const asks_again = i != 0 && why.empty();
+      if (auto const count = asks_again ? give_kept(now, client, next, wanted.count - i, out) : 0;
+          count != 0) {
+        i += count;
+        continue;
+      }
+      answer(now, client, {client.id, number + i},
+             why.empty() ? not_found(next)
+                         : failure_of(errc::disconnected,
+                                      "the outcome is in the journal, and cannot be read back: " + why),
+             out);
+      ++i;
+    }
     return;
   }
   body.id = record->call;

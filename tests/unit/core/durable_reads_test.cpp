@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What only the journal has, and comes back when it is needed.
+#include "src/core/words.hpp"
 #include "tests/unit/core/durable_scene.hpp"
 
 #include <malloc.h>
@@ -119,6 +120,52 @@ TEST_CASE("a client that comes back is told from the journal what it asks for ag
   call_again(again, 2, durable_and_repeatable);
   call_again(again, 2, durable_and_repeatable);  // it is on its way
   CHECK(next.core.counters().protocol_violations == 1);
+}
+
+TEST_CASE("of outcomes that are read back together some are taken meanwhile, and the others are told") {
+  small_scene s;
+  s.client.batch(1, 40, durable_and_repeatable);
+  s.journal.sync(s.hub);
+  for (auto given = s.worker.received(); !given.empty(); given = s.worker.received())
+    for (auto const& one : given) {
+      s.worker.answer_items(100, one.head.call.number, read_item_count(one));
+      s.journal.sync(s.hub);
+    }
+  raw_hub next(with_little_memory());
+  s.journal.tell(next);
+  REQUIRE(next.core.census().kept == 40);
+  auto const& together = *std::max_element(
+      s.journal.lines.begin(), s.journal.lines.end(), [](auto const& one, auto const& other) {
+        using kind = out::append::kind;
+        return (one.what == kind::ended ? one.items : 0) < (other.what == kind::ended ? other.items : 0);
+      });
+  auto const first = together.call.number;
+  auto const count = together.items;
+  REQUIRE(count >= 5);
+  raw_peer again(next, 5, 100, with_key("one"));
+  raw_peer other(next, 6, 101, with_key("one"));
+  REQUIRE(again.hello(peer_role::client));
+  REQUIRE(other.hello(peer_role::client));
+  again.batch(first, count, durable_and_repeatable);
+  take(other, {100, first});
+  take(other, {100, first + 2});
+  s.journal.write(next);
+  while (s.journal.read(next) != 0) {
+  }
+  std::uint32_t values = 0, unknown = 0;
+  for (auto const& one : again.received()) {
+    if (one.head.type == frame_type::result) {
+      values += read_item_count(one);
+      continue;
+    }
+    auto const number = one.head.call.number;
+    CHECK((number == first || number == first + 2));
+    CHECK(failure_in(one).code == errc::unknown_call);
+    CHECK(failure_in(one).message.find(in_words(call_id{100, number})) != std::string::npos);
+    ++unknown;
+  }
+  CHECK(values == count - 2);
+  CHECK(unknown == 2);
 }
 
 TEST_CASE("an outcome that is taken, or cannot be read, while somebody asks for it is told in words") {
