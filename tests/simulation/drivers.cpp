@@ -21,6 +21,7 @@ driver::send_result world::offer(out::send const& one, bool to_hub) {
   auto const way = to_hub ? 1 : 0;
   if (over.under_way[way] >= how_.queue_frames) {
     over.crowded[way] = true;
+    if (!how_.reliable) all_honest_ = false;  // the frame is lost, and what it says comes late
     return driver::send_result::full;
   }
   post(out::send(one), to_hub);

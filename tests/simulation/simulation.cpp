@@ -46,7 +46,8 @@ void world::begin() {
   worker_stillness_.resize(workers_.size());
   always_taken_ = how_.allocation == 0 && how_.reliable && how_.pools == 1 && !how_.foreign_worker &&
                   how_.nests + how_.needs == 0 && how_.services == 0;
-  auto const troubled = how_.ignores_stop + how_.drop + how_.straggle + how_.narrow + how_.send_throws > 0 ||
+  auto const lossy = how_.drop + how_.flip + how_.straggle + how_.narrow + how_.send_throws > 0;
+  auto const troubled = lossy || how_.ignores_stop > 0 ||
                         how_.stop_every + how_.partition_every + how_.reconnect_every != 0 ||
                         how_.hub_restart_every + how_.hub_upgrade_every + how_.allocation != 0;
   all_honest_ = !troubled && !how_.launcher && !how_.batched && how_.services == 0;

@@ -192,6 +192,7 @@ TEST_CASE("simulated: what happened once in a hundred million steps stays mended
       {"driven_nested", 20023, 45'000},  // a worker ends with a row of which one item has made calls
       {"broken", 30089, 34'000},         // an attempt is out of time that waits in a full queue to its worker
       {"broken", 30147, 36'000},   // the hub hears late, through a full queue, that an attempt has begun
+      {"swarm", 1250, 43'000},     // the end of a cancelled attempt is lost in a full queue, again and again
       {"recovery", 1166, 20'000},  // of outcomes that are read back together the first is taken meanwhile
   };
   for (auto const& one : seen_once) {
