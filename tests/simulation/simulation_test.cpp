@@ -191,7 +191,10 @@ TEST_CASE("simulated: what happened once in a hundred million steps stays mended
       {"journal", 20017, 48'000},  // likewise
       {"driven_nested", 20023, 45'000},  // a worker ends with a row of which one item has made calls
       {"broken", 30089, 34'000},         // an attempt is out of time that waits in a full queue to its worker
-      {"broken", 30147, 36'000},   // the hub hears late, through a full queue, that an attempt has begun
+      {"broken", 30147, 36'000},      // the hub hears late, through a full queue, that an attempt has begun
+      {"allocations", 1059, 25'000},  // a worker that drains already is told that its machine goes
+      {"driven_allocations", 1321, 21'000},  // the same
+      {"allocations", 1173, 24'000},         // a task ends at the very end of the time it may take to stop
       {"swarm", 1250, 43'000},     // the end of a cancelled attempt is lost in a full queue, again and again
       {"recovery", 1166, 20'000},  // of outcomes that are read back together the first is taken meanwhile
   };
