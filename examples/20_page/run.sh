@@ -6,7 +6,6 @@ set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/../serve.sh"
 
 curl -sS "$address/" | grep -o '<input[^>]*type="password"' | cut -c 1-6 | sed -n 1p
-echo
 # What the page keeps of the sign-in, beside the cookie: it stands behind the address.
 word=$(curl -sS -c "$folder/cookies" -o "$folder/nothing" -w '%{redirect_url}' --data-urlencode "key=$key" "$address/v1/session")
 word=${word#*#}
