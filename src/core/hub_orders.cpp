@@ -64,9 +64,10 @@ std::vector<pool_census> hub::state::count_pools() {
   }
   auto const& all = pools.pools();
   for (auto const& [id, worker] : sessions.workers()) {
-    if (worker->pool == nullptr || !worker->lease) continue;
+    auto const* const whose = worker->pool;
+    if (whose == nullptr || !worker->lease) continue;
     auto const its =
-        std::find_if(all.begin(), all.end(), [&](auto const& one) { return one.get() == worker->pool; });
+        std::find_if(all.begin(), all.end(), [whose](auto const& one) { return one.get() == whose; });
     seen[static_cast<std::size_t>(its - all.begin())].gpu_memory += pools.gpu_memory_of(*worker->lease);
   }
   return seen;
