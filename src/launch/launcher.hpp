@@ -92,8 +92,11 @@ class launcher {
 };
 
 // The command, once a login shell has run these lines, which have no input, and of which none has failed;
-// what they set is there. Without lines the command itself.
-std::vector<std::string> run_behind(std::vector<std::string> const& lines, std::vector<std::string> command);
+// what they set is there, but for what `environment` (NAME=value) says, which a profile of that shell must
+// not replace either. Without lines the command itself: the environment is for who runs it to set.
+std::vector<std::string> run_behind(std::vector<std::string> const& lines,
+                                    std::vector<std::string> const& environment,
+                                    std::vector<std::string> command);
 
 // A script for /bin/sh that starts the worker wherever it is run. It holds the order: it is as secret.
 std::string worker_script(start_request const& wanted);

@@ -124,8 +124,8 @@ std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::s
       return ssh_line(how_.options, host, carrier_->start_line(arguments, there), false);
     command = carrier_->waiting_start(arguments, 0);
   }
+  command = run_behind(wanted.before, there, std::move(command));
   if (!there.empty()) there.insert(there.begin(), "env");
-  command = run_behind(wanted.before, std::move(command));
   there.insert(there.end(), command.begin(), command.end());
   return ssh_line(how_.options, host, "exec " + shell_line(there), false);
 }

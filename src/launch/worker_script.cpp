@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <iterator>
-
 #include "src/launch/command_runner.hpp"
 #include "src/launch/launcher.hpp"
 
 namespace yonder::launch {
 
-std::vector<std::string> run_behind(std::vector<std::string> const& lines, std::vector<std::string> command) {
+// All of it is one text: a line that sources a file (conda's activate, say) must not find what follows among
+// its own arguments, nor may what it does to these lose that.
+std::vector<std::string> run_behind(std::vector<std::string> const& lines,
+                                    std::vector<std::string> const& environment,
+                                    std::vector<std::string> command) {
   if (lines.empty()) return command;
-  std::vector<std::string> words{
-      "sh", "-lc",
-      "while [ \"$1\" != -- ]; do eval \"$1\" </dev/null || exit; shift; done; shift; exec \"$@\"", "yonder"};
-  words.insert(words.end(), lines.begin(), lines.end());
-  words.emplace_back("--");
-  words.insert(words.end(), std::make_move_iterator(command.begin()), std::make_move_iterator(command.end()));
-  return words;
+  std::string text;
+  for (auto const& line : lines) text += "eval " + shell_line({line}) + " </dev/null || exit; ";
+  if (!environment.empty()) {
+    command.insert(command.begin(), environment.begin(), environment.end());
+    command.insert(command.begin(), "env");
+  }
+  return {"sh", "-lc", text + "exec " + shell_line(command)};
 }
 
 std::string worker_script(start_request const& wanted) {
@@ -24,7 +26,7 @@ std::string worker_script(start_request const& wanted) {
     text += "export " + variable.substr(0, at) + "=" + shell_line({variable.substr(at + 1)}) + "\n";
   }
   auto const ends = !wanted.order.end.empty();
-  text += (ends ? "" : "exec ") + shell_line(run_behind(wanted.before, wanted.worker)) +
+  text += (ends ? "" : "exec ") + shell_line(run_behind(wanted.before, wanted.environment, wanted.worker)) +
           " <<'end of the order'" + (ends ? " &\n" : "\n");
   text += runtime_detail::encode_worker_order(wanted.order) + "end of the order\n";
   if (!ends) return text;

@@ -107,14 +107,20 @@ TEST_CASE("what a command is given to read may be more than a pipe holds") {
 TEST_CASE("what is run before a program leaves it its input, its words and what was set; a failure ends it") {
   running_commands here;
   auto const run = [&](std::vector<std::string> const& lines) {
-    here.run({.command = launch::run_behind(lines, {"sh", "-c", "cat; echo \"$A\" \"$1\"", "w", "a  b"}),
+    here.run({.command = launch::run_behind(lines, {"SET=by us"},
+                                            {"sh", "-c", "cat; echo \"$A\" \"$1\"", "w", "a  b"}),
               .input = "the order\n"});
     return here.result();
   };
-  CHECK(launch::run_behind({}, {"app"}) == std::vector<std::string>{"app"});
+  CHECK(launch::run_behind({}, {"SET=by us"}, {"app"}) == std::vector<std::string>{"app"});
   auto const good = run({"cat; A='x y'", "export A; f() { A=$A$A; }", "f"});
   CHECK_MESSAGE(good.succeeded(), good.to_text());
   CHECK(good.output == "the order\nx yx y a  b\n");
+  // A file that is sourced has no arguments, and may do with its own what it likes; nor does a profile win.
+  auto const sourced = run({"F=$(mktemp); echo 'echo $#; set -- x --; SET=by_it; export SET' >\"$F\"",
+                            ". \"$F\"", "rm \"$F\"", "shift $#", "A=$SET; export A"});
+  CHECK_MESSAGE(sourced.succeeded(), sourced.to_text());
+  CHECK(sourced.output == "0\nthe order\nby_it a  b\n");
   auto const bad = run({"echo no such module >&2; (exit 3)", "echo not here"});
   CHECK(bad.how.status == 3);
   CHECK(bad.errors == "no such module\n");
