@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/http/page_sessions.hpp"
 
+#include <algorithm>
+
 namespace yonder::http {
 
 page_sessions::begun page_sessions::begin(digest const& key, time_point now) {
   make_room(key, now);
   begun made{drawn_secret(), drawn_secret()};
-  all_.insert_or_assign(digest_of(made.id), session{key, digest_of(made.word), now});
+  all_.insert_or_assign(digest_of(made.id), session{key, {digest_of(made.word)}, now});
   return made;
+}
+
+std::string page_sessions::join(std::string_view id, digest const& key, time_point now) {
+  auto* const found = look(id, now);
+  if (found == nullptr || found->key != key) return {};
+  auto word = drawn_secret();
+  found->words.push_back(digest_of(word));
+  if (found->words.size() > most_tabs) found->words.pop_front();
+  found->used = now;
+  return word;
 }
 
 page_sessions::session* page_sessions::look(std::string_view id, time_point now) {
@@ -27,7 +39,8 @@ digest const* page_sessions::find(std::string_view id, time_point now) {
 
 digest const* page_sessions::find(std::string_view id, std::string_view word, time_point now) {
   auto* const found = look(id, now);
-  if (found == nullptr || found->word != digest_of(word)) return nullptr;
+  if (found == nullptr || std::ranges::find(found->words, digest_of(word)) == found->words.end())
+    return nullptr;
   found->used = now;
   return &found->key;
 }

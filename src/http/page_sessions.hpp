@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ class page_sessions {
   // A session of whoever has that key. Of a key's that are too many the one that was not used for longest
   // ends.
   begun begin(digest const& key, time_point now);
+  // A further word of a session, for a further tab of the browser that has its cookie. Of too many the first
+  // is worth nothing any more. Empty: no session of this key has that id.
+  std::string join(std::string_view id, digest const& key, time_point now);
   // Its key, or null. It is used by that.
   digest const* find(std::string_view id, time_point now);
   // Likewise, of whoever has the word, too.
@@ -32,12 +36,13 @@ class page_sessions {
   void end(std::string_view id);
 
   static constexpr std::size_t most_of_key = 100;
+  static constexpr std::size_t most_tabs = 16;
   static constexpr std::chrono::hours unused_for{24};  // then it ends
 
  private:
   struct session {
     digest key;
-    digest word;
+    std::deque<digest> words;
     time_point used;
   };
   session* look(std::string_view id, time_point now);

@@ -151,7 +151,11 @@ void service::begin_session(context& in) {
   if (keys_ != nullptr) {
     auto const who = keys_->find(key, in.now);
     if (who == nullptr) return reply(in, strangers_answer(in, sign_in_page()));
-    auto const session = sessions_.begin(who->secret, in.now);
+    // The browser has one cookie for all of its tabs.
+    page_sessions::begun session;
+    for (auto const id : session_ids(in.asked, in.outside))
+      if (session.word.empty()) session = {std::string(id), sessions_.join(id, who->secret, in.now)};
+    if (session.word.empty()) session = sessions_.begin(who->secret, in.now);
     answer.fields[0].second += "#" + session.word;
     answer.fields.emplace_back("Set-Cookie", set_cookie(in.outside, session.id, ""));
   }

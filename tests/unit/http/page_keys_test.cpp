@@ -141,6 +141,35 @@ TEST_CASE("another server of the host, which is sent the page's cookie, learns a
   CHECK(status("GET", "/", "") == 200);  // that the page is there it may see
 }
 
+TEST_CASE(
+    "a further tab of the same browser signs in beside the others, and signing out is for all of them") {
+  desk at({}, page_keys);
+  auto const first = signed_in(at, "0123456789abcdeh");
+  auto const status = [&](std::string_view method, std::string const& cookie, std::string const& word) {
+    return at
+        .ask(method, method == "GET" ? "/v1/status" : "/v1/session", "",
+             {{"Cookie", cookie}, {"Yonder-Page", word}})
+        ->got->status;
+  };
+  auto const second = signed_in(at, "0123456789abcdeh", {{"Cookie", first.cookie}});
+  CHECK(second.cookie == first.cookie);
+  CHECK(second.word != first.word);
+  CHECK(status("GET", first.cookie, first.word) == 200);
+  CHECK(status("GET", first.cookie, second.word) == 200);
+  // Of another key it is another session.
+  auto const other = signed_in(at, "0123456789abcdeg", {{"Cookie", first.cookie}});
+  CHECK(other.cookie != first.cookie);
+  CHECK(status("GET", other.cookie, first.word) == 401);
+  CHECK(status("GET", first.cookie, other.word) == 401);
+  // Of too many tabs the first one signs in again.
+  for (std::size_t i = 1; i < page_sessions::most_tabs; ++i)
+    signed_in(at, "0123456789abcdeh", {{"Cookie", first.cookie}});
+  CHECK(status("GET", first.cookie, first.word) == 401);
+  CHECK(status("GET", first.cookie, second.word) == 200);
+  CHECK(status("DELETE", first.cookie, second.word) == 204);
+  CHECK(status("GET", first.cookie, second.word) == 401);
+}
+
 TEST_CASE("a file of keys that becomes unusable is said, and is no fault of whoever asks") {
   desk at({}, page_keys);
   CHECK(at.post("halve", "[2]", bob)->got->status == 200);
