@@ -46,7 +46,8 @@ struct opened_file {
   struct ::stat state {};
 };
 
-// Whoever may write to a folder may put another file in the place of one of it, whatever that one's mode.
+// Whoever may write to a folder may put another file of this user's in the place of a list of keys. A secret
+// may be in any folder: it is this user's own, and nobody else can read it.
 void require_own_folder(std::filesystem::path const& file) {
   auto const folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
   struct ::stat state {};
@@ -71,7 +72,6 @@ opened_file open_file(std::filesystem::path const& file) {
   if (!S_ISREG(opened.state.st_mode)) refuse_file(file, "is not a file");
   if (static_cast<std::size_t>(opened.state.st_size) > max_file_size)
     refuse_file(file, "is too large for a file of keys");
-  require_own_folder(file);
   return opened;
 }
 
@@ -158,6 +158,7 @@ void write_new(std::filesystem::path const& file, mode_t mode,
 file_text read_trusted_text(std::filesystem::path const& file) {
   auto const opened = open_file(file);
   require_trusted(file, opened.state);
+  require_own_folder(file);
   file_text read{std::string(max_file_size, '\0'), opened.state};
   read.text.resize(read_some(file, opened.fd.get(), read.text.data(), read.text.size()));
   return read;

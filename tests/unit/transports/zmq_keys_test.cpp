@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "tests/unit/transports/zmq_hub.hpp"
+#include "transports/zmq/key_file.hpp"
 
 namespace yonder::testing {
 
@@ -132,17 +133,17 @@ TEST_CASE("a folder above the keys that cannot be made is told as that") {
   CHECK(says(error, "file/config: cannot be created: Not a directory"));
 }
 
-TEST_CASE("a folder of keys that others can write to is refused") {
+TEST_CASE(
+    "a list of keys in a folder that others can write to is refused, and a secret of one's own is not") {
   temporary_folder folder;
   auto const keys = folder.path() / "keys";
   keygen(keys);
   transport::secret_key key;
   for (auto const mode : {0777, 0775, 0702}) {
     REQUIRE(::chmod(keys.c_str(), mode) == 0);
-    CHECK(says(error_of([&] { transport::read_secret_key(key_files(keys).server_secret, key); }),
+    CHECK(says(error_of([&] { transport::read_trusted_text(key_files(keys).authorized); }),
                "keys: can be written by other users; run: chmod go-w "));
-    CHECK(says(error_of([&] { transport::read_public_key(key_files(keys).server_public); }),
-               "keys: can be written by other users"));
+    CHECK_NOTHROW(transport::read_secret_key(key_files(keys).server_secret, key));
   }
   for (auto const mode : {0755, 01777, 0700}) {
     REQUIRE(::chmod(keys.c_str(), mode) == 0);
