@@ -210,6 +210,9 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
       at = jobs_.erase(at);
     } else {
       if (is == state::running && !std::exchange(one.placed, true)) {
+        // It was to be submitted anew, and has found a node before it was cancelled.
+        if (!one.ends && std::exchange(one.starts_again, false))
+          one.cancels = one.unwanted.size() == one.starts.size();
         one.where = found->second.where;
         if (one.came) excluded_.served(one.where);
         for (auto const start : one.starts) happened_.push_back({kind::placed, start, {}, one.id, one.where});
@@ -233,8 +236,9 @@ void job_book::take_waiting(std::int64_t now, job& one, seen const& is) {
   if (!one.excluded.empty())
     why += "; it is not for " + listed_words(one.excluded) + ", where starts have failed";
   auto const is_stranded = is.lacks_nodes && now - one.stranded_since >= stranded;
-  if (!one.excluded.empty() && ((was_hopeless && is.is_hopeless) || is_stranded)) {
-    lift(now, why);
+  auto const may_go_elsewhere = !one.excluded.empty() && ((was_hopeless && is.is_hopeless) || is_stranded);
+  if (may_go_elsewhere || has_lapsed(now, one)) {
+    if (may_go_elsewhere) lift(now, why);
     one.starts_again = true;
     one.cancels = true;
   } else if (was_hopeless && is.is_hopeless) {
@@ -244,6 +248,14 @@ void job_book::take_waiting(std::int64_t now, job& one, seen const& is) {
   } else {
     tell_waiting(one, std::move(why));
   }
+}
+
+// What it was submitted without counts no more: a scheduler keeps to it for as long as the job waits.
+bool job_book::has_lapsed(std::int64_t now, job const& one) const {
+  auto const left_out = excluded_.at(now);
+  return std::any_of(one.excluded.begin(), one.excluded.end(), [&](auto const& node) {
+    return std::find(left_out.begin(), left_out.end(), node) == left_out.end();
+  });
 }
 
 void job_book::tell_waiting(job& one, std::string why) {

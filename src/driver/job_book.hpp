@@ -136,6 +136,7 @@ class job_book {
   void take_waiting(std::int64_t now, job& one, seen const& is);
   void blame(std::int64_t now, job const& one, std::string const& node, std::string const& text);
   void lift(std::int64_t now, std::string const& why);
+  bool has_lapsed(std::int64_t now, job const& one) const;
   void put_back(job const& one, std::string const& text);
   bool is_full() const { return limits_.jobs != 0 && jobs_.size() >= limits_.jobs; }
   bool may_submit() const { return submitting_ == 0 && !waiting_.empty() && !is_full(); }

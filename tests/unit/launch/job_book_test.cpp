@@ -462,6 +462,49 @@ TEST_CASE("what was placed and given up counts against its node") {
   CHECK(submit(book, 11 * second, 2, "12") == nodes{"n1"});
 }
 
+TEST_CASE("where the other nodes are down for a minute, jobs go to those again on which starts have failed") {
+  job_book book({});
+  submit(book, 0, 1, "11");
+  look(book, 5 * second, "11", failed_on("n1"));
+  CHECK(submit(book, 70 * second, 2, "12").empty());
+  look(book, 75 * second, "12", failed_on("n1"));  // for two minutes now
+  REQUIRE(submit(book, 76 * second, 3, "13") == nodes{"n1"});
+  job_book::seen const down{.is = state::waiting, .words = "PENDING (ReqNodeNotAvail)", .lacks_nodes = true};
+  auto at = 80 * second;
+  look(book, at, "13", down);
+  look(book, at += 5 * second, "13", {state::waiting, "PENDING (Priority)"});
+  for (int i = 0; i < 12; ++i) {
+    look(book, at += 5 * second, "13", down);
+    CHECK(book.cancel().empty());
+  }
+  look(book, at += 5 * second, "13", down);
+  CHECK(book.cancel() == "13");
+}
+
+TEST_CASE("a job that still waits goes to a node again when that is left out no longer") {
+  job_book book({});
+  submit(book, 0, 1, "11");
+  look(book, 5 * second, "11", failed_on("n1"));
+  REQUIRE(submit(book, 6 * second, 2, "12") == nodes{"n1"});
+  job_book::seen const full{state::waiting, "PENDING (Resources)"};
+  look(book, 60 * second, "12", full);
+  CHECK(book.cancel().empty());
+  look(book, 66 * second, "12", full);
+  SUBCASE("it is submitted anew") {
+    REQUIRE(book.cancel() == "12");
+    book.cancelled(66 * second);
+    told_of(book);
+    look(book, 67 * second, "12", {state::over, "CANCELLED (None)"});
+    CHECK(told_of(book).empty());
+    REQUIRE(book.submission(67 * second) == starts{2});
+    CHECK(book.excluded().empty());
+  }
+  SUBCASE("unless it has found another one just then") {
+    look(book, 71 * second, "12", {.is = state::running, .words = "RUNNING", .where = "n2"});
+    CHECK(book.cancel().empty());
+  }
+}
+
 TEST_CASE("where there is no other node, jobs go to those again on which starts have failed") {
   job_book book({});
   submit(book, 0, 1, "11");
@@ -478,25 +521,12 @@ TEST_CASE("where there is no other node, jobs go to those again on which starts 
     book.refused(6 * second, "Requested node configuration is not available", false);
     CHECK(told_of(book) == words{"failed 2"});
   }
-  SUBCASE("as the job would wait for ever, or its other nodes are down for a minute") {
+  SUBCASE("as the job would wait for ever") {
     REQUIRE(submit(book, 6 * second, 2, "12") == nodes{"n1"});
     auto const hopeless = job_book::seen{state::waiting, "PENDING (BadConstraints)", "", true};
-    job_book::seen const down{
-        .is = state::waiting, .words = "PENDING (ReqNodeNotAvail)", .lacks_nodes = true};
     auto at = 10 * second;
-    SUBCASE("hopeless") {
-      look(book, at, "12", hopeless);
-      look(book, at += 5 * second, "12", hopeless);
-    }
-    SUBCASE("down") {
-      look(book, at, "12", down);
-      look(book, at += 5 * second, "12", {state::waiting, "PENDING (Priority)"});
-      for (int i = 0; i < 12; ++i) {
-        look(book, at += 5 * second, "12", down);
-        CHECK(book.cancel().empty());
-      }
-      look(book, at += 5 * second, "12", down);
-    }
+    look(book, at, "12", hopeless);
+    look(book, at += 5 * second, "12", hopeless);
     REQUIRE(book.cancel() == "12");
     book.cancelled(at);
     told_of(book);
