@@ -46,7 +46,7 @@ std::vector<map_census> hub::state::maps_for(time_point now, client_session cons
   for (auto const& [key, one] : maps) {
     if (!operates(client) && one.identity != client.identity) continue;
     auto& row = seen.emplace_back(map_census{one.said, key.session, one.identity});
-    row.said.elapsed += now - one.told_at;
+    row.said.elapsed = add(row.said.elapsed, now - one.told_at);
   }
   return seen;
 }

@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "src/core/call_orders.hpp"
 #include "src/core/metadata.hpp"
+#include "src/core/pool_orders.hpp"
 #include "src/core/service_order.hpp"
 #include "src/platform/heap.hpp"
 #include "src/platform/process.hpp"
@@ -237,7 +239,10 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   if (is_keyed) add_key(*settings.idempotency_key, call);
   lock held(mutex_);
   if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
-  auto const joins_others = !is_keyed && !call.called_back && !stream && !call.values &&
+  // An order is the hub's own, which takes one at a time.
+  auto const is_order =
+      core::is_pool_order(task.name) || core::is_call_order(task.name) || core::is_call_search(task.name);
+  auto const joins_others = !is_keyed && !is_order && !call.called_back && !stream && !call.values &&
                             (when == departure::gathered || when == departure::held ||
                              (when == departure::now && packs_.in_burst(in_flight_))) &&
                             driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
