@@ -55,15 +55,17 @@ void add_launched_pools(runtime_options const& options, std::vector<core::functi
         .id = terms.elsewhere ? id : 0,
         .functions = is_own ? functions : std::vector<core::function_info>{},
         .made_of = is_own ? own : core::program_build{},
-        .min_workers = terms.min.value_or(options.min),
+        .min_workers = terms.min.value_or(terms.elsewhere ? options.min : 0),
         .max_workers = terms.max.value_or(terms.elsewhere ? 1 : most_processes(options)),
-        .spare = terms.buffer.value_or(options.buffer),
+        .spare = terms.buffer.value_or(terms.elsewhere ? options.buffer : 0),
         .max_queue = options.max_queue.value_or(0),
         .scaledown_window = terms.scaledown_window.value_or(options.scaledown_window.count()),
         .elsewhere = terms.elsewhere,
         .start_timeout = terms.elsewhere ? terms.start_timeout : 0,
         .scale_delay = terms.elsewhere ? terms.scale_delay : 0,
         .allocation = terms.allocation};
+    if (pool.max_workers == 0)
+      reject("the pool '" + terms.name + "' may have no workers (max is 0): its calls would wait for ever");
     if (pool.max_workers < pool.min_workers || pool.max_workers < pool.spare)
       reject("the pool '" + terms.name + "' may have " + std::to_string(pool.max_workers) +
              " workers, and min is " + std::to_string(pool.min_workers) + " and buffer " +
