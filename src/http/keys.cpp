@@ -116,6 +116,13 @@ bool credential::may_call(std::string_view task) const {
   return admin || every_task || std::find(tasks.begin(), tasks.end(), task) != tasks.end();
 }
 
+bool credential::has_rights_of(credential const& other) const {
+  return name == other.name && (admin || !other.admin) && (admin || metrics || !other.metrics) &&
+         (admin || every_task || !other.every_task) &&
+         std::all_of(other.tasks.begin(), other.tasks.end(),
+                     [this](auto const& task) { return may_call(task); });
+}
+
 key_file::key_file(std::filesystem::path file) : file_(std::move(file)) {
   std::error_code error;
   if (!std::filesystem::exists(file_, error)) {

@@ -36,6 +36,8 @@ struct credential {
   digest secret{};  // of the key
 
   bool may_call(std::string_view task) const;
+  // Of the same owner, and no less.
+  bool has_rights_of(credential const& other) const;
   bool may_measure() const noexcept { return admin || metrics; }
 };
 using credential_ref = std::shared_ptr<credential const>;

@@ -318,6 +318,12 @@ bool service::may_still_see(credential const& who, one_call const& call, time_po
   return still != nullptr && (still->admin || still->name == call.owner);
 }
 
+bool service::may_still_ask(credential const& who, time_point now) const {
+  if (keys_ == nullptr) return true;
+  auto const still = keys_->find(who.secret, now);
+  return still != nullptr && still->has_rights_of(who);
+}
+
 bool service::within_rate(credential const& who, time_point now) {
   return take_token(by_key_, who.name, now);
 }

@@ -42,7 +42,7 @@ class exchange {
   virtual void send(std::string&& part, std::function<void()> written) = 0;
 
   std::vector<std::uint64_t> waiters{};  // of the call_table, while it waits
-  bool is_gone = false;                  // whoever asked
+  std::atomic<bool> is_gone = false;     // whoever asked; read on any thread
 };
 using exchange_ref = std::shared_ptr<exchange>;
 
@@ -117,6 +117,8 @@ class service {
   credential_ref find_session(context const& in) const;
   // Whether whoever asked for something of that call may still have it: his key may have gone since.
   bool may_still_see(credential const& who, one_call const& call, time_point now) const;
+  // Whether its key is there, and may do what it might when the request came.
+  bool may_still_ask(credential const& who, time_point now) const;
   bool admits_origin(context const& in) const;
   bool within_rate(credential const& who, time_point now);
   // For who brought no key that is one.

@@ -322,6 +322,7 @@ void service::read_then(context& in, wanted_call&& wanted, reader const& read, o
   auto const one = std::make_shared<reading>(in, std::move(wanted), mark_of_waiting());
   side_.run(
       [one, read] {
+        if (one->later.from->is_gone) return;
         auto failed = failure_in([&] { one->refused = read(one->kept.asked, one->wanted); });
         if (failed) one->refused = std::move(failed);
       },
@@ -333,6 +334,10 @@ void service::read_then(context& in, wanted_call&& wanted, reader const& read, o
         one->later.now = told_at_;
         if (one->refused) return reply(one->later, std::move(*one->refused));
         auto failed = failure_in([&] {
+          if (!may_still_ask(*one->later.who, told_at_)) {
+            if (one->wanted.streaming) yonder::detail::cancel(*one->wanted.streaming);
+            return reply(one->later, key_is_gone());
+          }
           if (draining_) return reply(one->later, draining());
           then(one->later, one->wanted);
         });

@@ -19,7 +19,7 @@ const write = (value, indent) => JSON.stringify(value, (_, one) => one instanceo
   ?.replace(/"\\u0001(-?\d{16,})"/g, "$1");
 // What another page cannot send: the word of the session, which the sign-in has put behind the address. It is
 // kept by this tab, for this server and its port alone.
-if (location.hash.length > 1) {
+if (/^#[0-9a-f]{64}$/.test(location.hash)) {
   sessionStorage.setItem("yonder-page", location.hash.slice(1));
   history.replaceState(null, "", "/");
 }

@@ -120,6 +120,28 @@ TEST_CASE("a large request is forgotten when whoever made it has gone, and refus
   Held::is_held.acquire();
 }
 
+TEST_CASE("a large request whose key is taken away, or may do less, while it is read begins nothing") {
+  std::string const all = "0123456789abcdef anna call:*\n0123456789abcdeg bert call:http_tests::pass_on\n";
+  desk at({}, all);
+  auto const before = calls_of("http_tests::pass_on");
+  auto const body = json{{"held_at", "read"}, {"text", std::string(100'000, 'x')}}.dump();
+  auto const ask = [&](std::string const& key) {
+    return at.begin("POST", "/v1/tasks/http_tests::pass_on/spawn", body,
+                    {{"Authorization", "Bearer " + key}});
+  };
+  auto const gone = ask("0123456789abcdef"), less = ask("0123456789abcdeg");
+  Held::is_held.acquire();
+  at.write_keys("0123456789abcdeg bert call:http_tests::halve\n");
+  at.pass(std::chrono::seconds(2));
+  gate.release(2);
+  for (auto const& one : {gone, less}) {
+    at.finish(*one);
+    CHECK(one->got->status == 401);
+  }
+  CHECK(calls_of("http_tests::pass_on") == before);
+  Held::is_held.acquire();
+}
+
 TEST_CASE("a large result of a kept call is written beside, too, and one that cannot be said is a failure") {
   desk at;
   auto const body = json{{"held_at", "write"}, {"text", ""}}.dump();

@@ -128,13 +128,13 @@ TEST_CASE("another server of the host, which is sent the page's cookie, learns a
     if (!word.empty()) all.emplace_back("Yonder-Page", word);
     return at.ask(method, target, method == "POST" ? "[4]" : "", all)->got->status;
   };
-  for (auto const& [method, target] :
+  for (auto const& asked :
        {std::pair("GET", "/v1/status"), std::pair("GET", "/v1/calls"), std::pair("GET", "/metrics"),
         std::pair("HEAD", "/v1/workers"), std::pair("GET", "/openapi.json"),
         std::pair("POST", "/v1/tasks/http_tests::halve"), std::pair("DELETE", "/v1/session")}) {
-    CAPTURE(target);
+    CAPTURE(asked.second);
     for (auto const& word : {std::string(), std::string("1"), his.word, hers.word + "0"})
-      CHECK(status(method, target, word) == 401);
+      CHECK(status(asked.first, asked.second, word) == 401);
   }
   CHECK(status("POST", "/page.js", "1") == 401);
   CHECK(status("GET", "/v1/status", hers.word) == 200);
