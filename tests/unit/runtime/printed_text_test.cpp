@@ -81,13 +81,13 @@ TEST_CASE("of what is printed at once as much is kept as may be told at once") {
     REQUIRE(text.read());
     text.keep(0, {});
   }
-  std::size_t told = 0;
+  std::size_t passed_on = 0;
   while (auto const piece = text.next(0, false)) {
     CHECK(piece->skipped == 0);
-    told += piece->text.size();
+    passed_on += piece->text.size();
     text.told(*piece);
   }
-  CHECK(told == written);
+  CHECK(passed_on == written);
 }
 
 TEST_CASE("what a worker had in hand when it ended is told once, however much of it had been passed on") {
