@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
@@ -230,6 +231,28 @@ TEST_CASE("on a pipe a map shows nothing") {
   in.reset();
   char byte = 0;
   CHECK(::read(out.get(), &byte, 1) == 0);
+}
+
+TEST_CASE("orders that are given at once among many calls in flight are each taken") {
+  folder const place;
+  std::vector<yonder::call<int>> calls;
+  for (int i = 0; i < 80; ++i) calls.push_back(companion.spawn(7, place / "gate"));
+  auto const engine = yonder::detail::current_engine();
+  std::atomic<int> refused{0};
+  {
+    std::vector<std::jthread> askers;
+    for (int i = 0; i < 8; ++i)
+      askers.emplace_back([&] {
+        for (int n = 0; n < 20; ++n) try {
+            yonder::detail::maps_of(engine);
+          } catch (yonder::error const&) {
+            ++refused;
+          }
+      });
+  }
+  open_gate(place / "gate");
+  CHECK(refused == 0);
+  for (auto& call : calls) call.get();
 }
 
 TEST_CASE("a map that shows itself is told to its hub while it goes on, and no other one is") {
