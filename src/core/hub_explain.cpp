@@ -232,7 +232,7 @@ std::string hub::state::gpus_of(worker_session const& worker) const {
 std::string hub::state::progress_of(call_record const& call) const {
   auto const found = progress.lower_bound(call.id);
   if (found == progress.end() || found->first.session != call.id.session ||
-      found->first.number - call.id.number >= call.count)
+      found->first.number - call.id.number >= call.count || found->second.attempt != call.attempt)
     return {};
   constexpr std::uint32_t percent = 10'000;
   auto const& said = found->second.said;

@@ -29,6 +29,7 @@ void hub::state::take_progress(time_point now, worker_session& worker, frame&& m
   if (!is_first) client->conn.withdraw(now, last->second.ticket, out);
   if (!is_first && YONDER_MUTANT(progress_stands)) return;
   last->second.said = std::move(said);
+  last->second.attempt = head.attempt;
   last->second.ticket = send(now, *client, std::move(message), out);
 }
 

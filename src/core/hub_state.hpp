@@ -577,7 +577,8 @@ struct hub::state {
   quota_table quotas;
   // What callers were told of that last.
   struct told_progress {
-    std::uint32_t ticket = 0;  // of its caller's link
+    std::uint32_t ticket = 0;   // of its caller's link
+    std::uint32_t attempt = 0;  // that has said it
     progress_report said{};
   };
   std::map<call_id, told_progress> progress;

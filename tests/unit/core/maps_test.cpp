@@ -146,6 +146,17 @@ TEST_CASE("how far the calls of a worker are is told beside them, until they hav
   CHECK(progress() == "100 %");
   s.net.finish(worker, "done");
   CHECK(progress().empty());
+  // What an attempt has said that was lost is not its successor's.
+  s.net.submit(s.caller, "b", {.retries = 1});
+  s.net.report(worker, {900'000, "nearly done"});
+  CHECK(progress() == "90 %, nearly done");
+  s.net.lose(worker);
+  auto& next = s.net.add_worker();
+  s.net.wait(5 * second);  // of a backoff
+  REQUIRE(next.runs.size() == 1);
+  CHECK(progress().empty());
+  s.net.report(next, {100'000, ""});
+  CHECK(progress() == "10 %");
 }
 
 }  // namespace maps
