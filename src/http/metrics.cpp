@@ -2,6 +2,8 @@
 #include "src/http/metrics.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "src/http/prometheus.hpp"
 
@@ -190,25 +192,35 @@ void metrics::call_ended(std::string_view task, errc code, std::chrono::nanoseco
 
 void metrics::gather_unserved(runtime_snapshot& hub) {
   task_snapshot others;
-  std::set<std::string, std::less<>> gathered;
+  std::set<task_and_pool> gathered;
   std::erase_if(hub.tasks, [&](task_snapshot& task) {
     bool const is_served = task.calls_in_frames != 0;
-    if (is_served) unserved_.erase(task.name);
-    if (is_served || unserved_.contains(task.name)) return false;
-    if (!task.name.empty() && unserved_.size() < most_unserved) return unserved_.insert(task.name), false;
+    task_and_pool row(task.name, task.pool);
+    if (is_served) unserved_.erase(row);
+    if (is_served || unserved_.contains(row)) return false;
+    if (!task.name.empty() && unserved_.size() < most_unserved)
+      return unserved_.insert(std::move(row)), false;
     others.calls += task.calls;
     others.succeeded += task.succeeded;
     others.cancelled += task.cancelled;
     others.argument_bytes += task.argument_bytes;
+    others.result_bytes += task.result_bytes;
     for (auto const& [code, count] : task.failed) add_to(others.failed, code, count);
-    gathered.insert(std::move(task.name));
+    gathered.insert(std::move(row));
     return true;
   });
   if (gathered.empty()) return;
   hub.tasks.push_back(std::move(others));
+  std::set<std::string_view> kept;
+  for (auto const& task : hub.tasks) kept.insert(task.name);
+  auto const is_nameless = [&](queue_snapshot const& one) {
+    if (gathered.contains({one.task, one.pool})) return true;
+    auto const of_task = gathered.lower_bound({one.task, ""});
+    return of_task != gathered.end() && of_task->first == one.task && !kept.contains(one.task);
+  };
   std::map<std::string, queue_snapshot> queues;  // by pool
   std::erase_if(hub.queues, [&](queue_snapshot const& one) {
-    if (!gathered.contains(one.task)) return false;
+    if (!is_nameless(one)) return false;
     auto& queue = queues.try_emplace(one.pool, queue_snapshot{.task = {}, .pool = one.pool}).first->second;
     queue.calls += one.calls;
     queue.oldest = std::max(queue.oldest, one.oldest);

@@ -43,7 +43,8 @@ class metrics {
   };
   std::map<std::pair<std::string, unsigned>, std::uint64_t, std::less<>> requests_;
   std::map<std::string, task_numbers, std::less<>> tasks_;
-  std::set<std::string, std::less<>> unserved_;  // that keep their names
+  using task_and_pool = std::pair<std::string, std::string>;  // names
+  std::set<task_and_pool> unserved_;                          // that keep their names
 };
 
 }  // namespace yonder::http

@@ -344,6 +344,24 @@ TEST_CASE("of a hub elsewhere there are no metrics, and not metrics of nothing")
   CHECK(text.find("yonder_schedule_runs_total{schedule=\"nightly\",id=\"7\"} 5\n") != text.npos);
 }
 
+TEST_CASE(
+    "what a pool serves keeps its name where another pool of the task is nameless, and callers' pools are as "
+    "few") {
+  metrics numbers;
+  yonder::runtime_snapshot seen;
+  for (int i = 0; i < 150; ++i)
+    seen.tasks.push_back({.name = "classify", .pool = "needs-" + std::to_string(i), .calls = 1});
+  seen.tasks.push_back({.name = "classify", .pool = "gpu", .calls = 4, .calls_in_frames = 4});
+  seen.queues = {{.task = "classify", .pool = "gpu", .calls = 4},
+                 {.task = "classify", .pool = "needs-149", .calls = 1}};
+  numbers.gather_unserved(seen);
+  CHECK(seen.tasks.size() == metrics::most_unserved + 2);
+  REQUIRE(seen.queues.size() == 2);
+  CHECK(seen.queues[0].task == "classify");
+  CHECK(seen.queues[0].calls == 4);
+  CHECK(seen.queues[1].task.empty());
+}
+
 TEST_CASE("names that callers make up are one, past some of them, and keep nobody's own out") {
   metrics numbers;
   auto const made_up = [](int from, int to) {
