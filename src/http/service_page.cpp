@@ -73,14 +73,14 @@ std::string map_in_json(yonder::detail::map_seen const& map) {
     detail::append_double(number, value);
     one.raw(name, number);
   };
-  auto const seconds = std::chrono::duration<double>(map.elapsed).count();
+  auto const lasted = std::chrono::duration<double>(map.elapsed).count();
   one.text("id", map.id).text("task", map.task);
   whole("done", map.done);
   whole("failed", map.failed);
   if (map.total) whole("total", *map.total);
   if (auto const fraction = map.fraction()) real("fraction", *fraction);
-  real("seconds", seconds);
-  if (seconds > 0) real("per_second", static_cast<double>(map.done) / seconds);
+  real("seconds", lasted);
+  if (lasted > 0) real("per_second", static_cast<double>(map.done) / lasted);
   if (auto const left = map.left()) real("seconds_left", std::chrono::duration<double>(*left).count());
   one.text("credential", map.credential);
   return std::move(one).finish();
