@@ -23,7 +23,7 @@ void client::state::session_lost(time_point, std::string_view why, outputs& out)
     auto& call = given.back();
     auto const again = call.policy.durable || call.accepted ||
                        (call.may_repeat() && streams.may_repeat(call.number, call.policy.idempotent));
-    if (call.message && (again || !hub.was_transmitted(call.ticket))) {
+    if (call.message && (again || kept.contains(call.number) || !hub.was_transmitted(call.ticket))) {
       call.message = streams.again(call.number, std::move(call.message), out);
       call.note_ended(0);
       leave_list(call);
@@ -46,6 +46,7 @@ void client::state::deliver(time_point now, frame&& message, outputs& out) {
   auto const& head = message.head;
   if (head.type == frame_type::drain) return take_drain(now, out);
   if (head.type == frame_type::accepted) return take_accepted(message, out);
+  if (head.type == frame_type::keep) return take_keep(message);
   if (head.type == frame_type::notice) {
     std::string_view text;
     if (!read_notice(message, text)) return hub.violated();
@@ -83,6 +84,16 @@ void client::state::take_accepted(frame const& message, outputs& out) {
     if (std::exchange(call.accepted, true)) continue;
     out.emplace_back(out::accepted{id_of(call.number), call.count, call.cookie_of(0)});
   }
+}
+
+// Its hub ends, and its worker goes on with it: the next hub is asked for what becomes of that.
+void client::state::take_keep(frame const& message) {
+  if (message.head.call.session != config.session) return hub.violated();
+  auto const number = message.head.call.number;
+  auto const ticket = static_cast<std::uint32_t>(message.head.signature);
+  auto* const found = find_given(number);
+  if (found == nullptr || !found->message || found->parent != nullptr || ticket == 0) return;
+  kept[isolate(*found, number, 1).number] = ticket;
 }
 
 void client::state::send_taken(time_point now, outputs& out) {
@@ -157,6 +168,7 @@ void client::state::take_error(frame const& message, outputs& out) {
     auto& call = isolate(*found, number, past - number);
     number = call.end();
     if (is_back && call.parent == nullptr && call.message) {
+      if (!kept.empty()) kept.erase(call.number);  // nothing of it runs any more
       put_off_call(call, out);
       continue;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <new>
 
 #include "src/core/client.hpp"
@@ -32,6 +33,7 @@ struct client::state final : session_user {
   timer_wheel timers{0};
   calling_attempts parents;
   taken_outcomes taken;
+  std::map<std::uint64_t, std::uint32_t> kept;  // calls that go on without their hub, and their tickets
   client_streams streams;
   errc closed_code = errc::disconnected;
   std::string closed_reason;
@@ -52,6 +54,7 @@ struct client::state final : session_user {
     timers.disarm(call);
     leave_parent(call, call.count);
     streams.forget(call.number);
+    if (!kept.empty()) kept.erase(call.number);
     calls.remove(call);
   }
 
@@ -160,6 +163,10 @@ struct client::state final : session_user {
     if (!call.is_whole()) carve(call);
     auto head = call.message->head;
     if (call.accepted) head.flags |= flag_known;
+    if (auto const found = kept.find(call.number); found != kept.end()) {
+      head.flags |= flag_claimed;
+      head.attempt = found->second;
+    }
     call.ticket = hub.send(now, head, call.message, call.deadline, out);
     hand_over(call);
   }
@@ -288,6 +295,7 @@ struct client::state final : session_user {
   void refused(time_point, errc code, std::string_view why, outputs& out) override;
   void deliver(time_point now, frame&& message, outputs& out) override;
   void take_accepted(frame const& message, outputs& out);
+  void take_keep(frame const& message);
   // What nobody hears is kept by the hub for longer than it need be.
   void send_taken(time_point now, outputs& out);
   pending* find_given(std::uint64_t number);

@@ -419,6 +419,16 @@ void dispatcher::adopt(time_point now, call_record* call, worker_session& worker
   call->attempt = number;
 }
 
+void dispatcher::adopt(call_record& call, worker_session& worker, std::size_t index) {
+  auto& attempt = worker.outstanding[index];
+  attempt.call = &call;
+  attempt.order = call.order;
+  if (call.order != nullptr) ++call.order->attempts;
+  call.stage = call_stage::assigned;
+  call.worker = &worker;
+  call.attempt = attempt.number;
+}
+
 void dispatcher::split(worker_session& worker, std::size_t index, std::uint32_t at) {
   YONDER_CHECK(index < worker.outstanding.size() && at != 0 && at < worker.outstanding[index].count,
                "an attempt is split beside its items");

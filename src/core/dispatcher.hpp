@@ -133,6 +133,8 @@ class dispatcher {
   // What it runs, or has ended, of an earlier hub. `call`: null, if nobody wants it.
   void adopt(time_point now, call_record* call, worker_session& worker, call_id id,
              std::uint32_t number) const;
+  // The attempt at `index`, which nobody wanted so far, is of this call.
+  static void adopt(call_record& call, worker_session& worker, std::size_t index);
   void split(worker_session& worker, std::size_t index, std::uint32_t at);
   // The worker has answered.
   void answered(time_point now, worker_session& worker, std::size_t index);

@@ -46,8 +46,9 @@ enum class frame_type : std::uint8_t {
   taken,
   progress = 28,
   printed,
+  keep,
 };
-inline constexpr auto last_frame_type = frame_type::printed;
+inline constexpr auto last_frame_type = frame_type::keep;
 
 // 128 bits: the client session that calls (drawn at random), and the call's number in that session, from 1.
 struct call_id {

@@ -113,6 +113,7 @@ void hub::state::tick(time_point now, outputs& out) {
   hand_out_tokens(now);
   if (schedules.due <= now) look_at_schedules(now, out);
   forget_overdue(now, out);
+  if (unclaimed_due <= now) end_unclaimed(now, out);
 }
 
 time_point hub::state::next_deadline() const {
@@ -120,7 +121,7 @@ time_point hub::state::next_deadline() const {
   auto const token_due = waiting.empty() ? never : budget.next(waiting.front().count);
   return std::min({timers.next(), work.unknown_due(), work.long_wait_due(), work.spread_due(),
                    work.batch_due(), turns_due, pools.next_deadline(), kept.next_due(), token_due,
-                   schedules.due, drain_look, deadlocks_due});
+                   schedules.due, drain_look, deadlocks_due, unclaimed_due});
 }
 
 hub::hub(hub_config config, time_point now) : state_(std::make_unique<state>(std::move(config), now)) {}

@@ -17,6 +17,17 @@ std::string describe_loss(peer_loss const& loss) {
   return "the connection to the worker ended";
 }
 
+namespace {
+
+// What a hub hands over is nothing else (hub_handover.cpp).
+bool may_be_claimed(call_message const& said, packed_items const& items, header const& head) {
+  return head.attempt != 0 && items.count == 1 && !said.stream && said.arguments.empty() &&
+         said.parent.attempt == 0 && !said.policy.durable && said.schedule.empty() &&
+         said.idempotency.key.empty();
+}
+
+}  // namespace
+
 void hub::state::take_call(time_point now, client_session& client, frame&& message, outputs& out) {
   auto const id = message.head.call;
   if (id.session != client.id) return violated(now, client, "a call of another session", out);
@@ -35,6 +46,7 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   if (!read_call(message.metadata(), said) || !read_items(message, items) ||
       id.number + items.count < id.number || ((said.stream || !said.arguments.empty()) && items.count > 1) ||
       (is_keyed() && (said.stream || !said.arguments.empty() || items.count > 1)) ||
+      ((message.head.flags & flag_claimed) != 0 && !may_be_claimed(said, items, message.head)) ||
       (items.count > 1 && (!said.schedule.empty() || !said.callback.metadata.empty())) ||
       !are_within(message, said.arguments)) {
     ++counters.protocol_violations;
@@ -127,7 +139,9 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     parent = parent_of(now, client, said.parent, refused);
     if (parent == nullptr) return refuse(refused);
   }
-  if (drains && is_left(client, said)) return say_given_back(now, client, id, range.count, out);
+  auto const is_claimed = (whole->head.flags & flag_claimed) != 0;
+  if (drains && !is_claimed && is_left(client, said))
+    return say_given_back(now, client, id, range.count, out);
   auto const turn_down = [&](failure const& why) {
     if (parent != nullptr) note_ended(*parent, range.count, 0);
     refuse(why);
@@ -180,6 +194,10 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   if (taken == nullptr) return;
   if (!said.idempotency.key.empty()) hold_key(*taken, said.idempotency);
   if (!said.arguments.empty() && !await_arguments(now, *taken, said.arguments, out)) return;
+  if (is_claimed && !YONDER_MUTANT(claimed_runs_again)) {
+    taken->claim = whole->head.attempt;
+    return claim(now, *taken, out);
+  }
   arm(*taken);
   if (said.arguments.empty()) begin_call(now, *taken, out);
 }
@@ -460,6 +478,7 @@ void hub::state::take_part(time_point now, worker_session& worker, std::size_t i
     index = find_attempt(worker, head.call, head.attempt);  // others may have left
   }
 #endif
+  if (call == nullptr && keep_for_claim(now, worker, index, message, ran)) return;
   if (call == nullptr) {
     YONDER_REACHED(fenced);
     counters.fenced += list[index].count;
@@ -624,9 +643,12 @@ void hub::state::call_time(time_point now, call_record& call, outputs& out) {
     arm(call);
     return line_up(now, call);
   }
-  if (call.stage == call_stage::sought)
-    return not_found_again(
-        now, call, "the hub ended while the call may have run, and no worker came back that has it", out);
+  if (call.stage == call_stage::sought) {
+    constexpr auto why = "the hub ended while the call may have run, and no worker came back that has it";
+    if (call.claim == 0) return not_found_again(now, call, why, out);
+    return attempt_failed(
+        now, call, failure_of(errc::worker_lost, std::string(why) + "; whether it ran is unknown"), out);
+  }
   if (YONDER_MUTANT(timeout_forgotten)) return;
   if (call.count > 1 && !YONDER_MUTANT(batch_times_out))
     return attempt_timed_out(now, split(now, call, 1), out);  // the item that runs

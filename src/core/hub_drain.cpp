@@ -130,6 +130,7 @@ void hub::state::say_given_back(time_point now, client_session& client, call_id 
 // is handed in to the next one; what this process calls ends with that.
 bool hub::state::is_awaited(time_point now, call_record const& call) const {
   if (call.depth != 0) return false;  // whoever waits for it is
+  if (call.handed_over && call.stage == call_stage::assigned) return false;
   switch (call.stage) {
     case call_stage::put_off:
     case call_stage::sought:
@@ -173,14 +174,16 @@ bool hub::state::is_awaited(time_point now, client_session const& client) const 
 }
 
 void hub::state::look_whether_drained(time_point now, outputs& out) {
+  if (drain_until <= now && hand_over_until == never) hand_over(now, out);
   auto const some = some_is_awaited(now);
   if (some && drain_until != never && !std::exchange(drain_told, true))
     out.emplace_back(out::notice{
         "the hub ends, and begins no further calls; those that run are waited for, " +
         in_words(std::max<duration>(0, drain_until - now)) + " at most, or until it is told so again"});
-  if (some && now < drain_until) {
+  auto const until = hand_over_until == never ? drain_until : hand_over_until;
+  if (some && now < until) {
     auto const longer = static_cast<duration>(calls.size()) * look_interval_per_call;
-    drain_look = std::min(add(now, look_interval + longer), drain_until);
+    drain_look = std::min(add(now, look_interval + longer), until);
     return;
   }
   drain_look = never;

@@ -200,7 +200,9 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
   time_point orphaned_since = never;  // since when nobody waits for it; never: its caller does
   std::string last_failure;           // why it is tried again
 
-  bool of_hub = false;  // only this hub can run it: it is part of a call that runs, or made of others
+  std::uint32_t claim = 0;   // its caller's ticket for the attempt that outlasts its hub; 0: none does
+  bool handed_over = false;  // its worker and its caller go on with it without this hub
+  bool of_hub = false;       // only this hub can run it: it is part of a call that runs, or made of others
 
   bool is_whole() const { return count == packed.count; }  // the message is of its items only
   bool may_repeat() const { return policy.idempotent || policy.retries != 0; }
@@ -239,7 +241,8 @@ struct call_record : timer, list_hook<queue_tag>, list_hook<caller_tag>, list_ho
     worker = nullptr;
     holder = 0;
     start_for = 0;
-    accepted = start_recorded = stored = alone = of_hub = false;
+    claim = 0;
+    accepted = start_recorded = stored = alone = of_hub = handed_over = false;
     due = orphaned_since = never;
     batching = {};
     callback = called_back::none;
@@ -428,6 +431,7 @@ struct attempt_record {
   bool in_company = false;        // those next to it with its sequence run as one with it
   bool ended = false;             // its worker has said so; the answer is on its way
   bool adopted = false;           // an earlier hub has assigned it
+  bool unclaimed = false;         // and its caller may come and say that it is his
   order_record* order = nullptr;  // of its call; the next one waits for this
 
   bool runs_with(attempt_record const& other) const { return in_company && sequence == other.sequence; }

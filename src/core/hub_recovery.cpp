@@ -158,11 +158,11 @@ void hub::state::came_without(time_point now, std::uint64_t worker, std::string_
     });
 }
 
-// That this call's is; null: it is not awaited.
-call_record* hub::state::sought(time_point now, call_id id) {
-  auto* const call = calls.find(id);
-  if (call == nullptr || call->stage != call_stage::sought) return nullptr;
-  return &isolate(now, *call, id.number, 1);
+// Whose attempt that is; null: it is not awaited.
+call_record* hub::state::sought(time_point now, held_attempt const& by) {
+  auto* const call = calls.find(by.call);
+  if (call == nullptr || call->stage != call_stage::sought || call->claim != by.ticket) return nullptr;
+  return &isolate(now, *call, by.call.number, 1);
 }
 
 // The worker is of this session, and has been given nothing in it.
@@ -182,9 +182,10 @@ void hub::state::take_held(time_point now, worker_session& worker, std::span<hel
 
 // Its answer is to come, as of any other attempt.
 void hub::state::adopt(time_point now, worker_session& worker, held_attempt const& one, outputs& out) {
-  auto* const call = sought(now, one.call);
+  auto* const call = sought(now, one);
   if (call != nullptr) {
     YONDER_REACHED(adopted);
+    if (one.ticket != 0) YONDER_REACHED(claimed);
     call->stage = call_stage::leaving;
     call->due = never;
     arm(*call);
@@ -197,6 +198,7 @@ void hub::state::adopt(time_point now, worker_session& worker, held_attempt cons
   }
   work.adopt(now, call, worker, one.call, one.attempt);
   if (call != nullptr) return;
+  if (one.ticket != 0) return await_claim(now, worker, one);
   auto& fenced = worker.outstanding[worker.outstanding.size() - 1];
   fenced.told_to_stop = say_cancel(now, worker, fenced, 0, out);
 }

@@ -131,6 +131,7 @@ void hub::state::deliver(time_point now, session& one, frame&& message, outputs&
     if (type == frame_type::stream_items || type == frame_type::stream_credit || type == frame_type::waiting)
       return take_from_producer(now, worker, std::move(message), out);
     if (type == frame_type::drain) return take_drain(now, worker, message, out);
+    if (type == frame_type::keep) return take_keep(now, worker, message, out);
   }
   violated(now, one, "a frame that this role does not send", out);
 }

@@ -164,6 +164,19 @@ struct hub::state {
   void look_whether_drained(time_point now, outputs& out);
   void wait_again(time_point now, call_record& call);
 
+  // hub_handover.cpp: what outlasts its hub without a journal
+  bool may_go_on(worker_session const& worker, attempt_record const& attempt) const;
+  void hand_over(time_point now, outputs& out);
+  void take_keep(time_point now, worker_session& worker, frame const& message, outputs& out);
+  void await_claim(time_point now, worker_session& worker, held_attempt const& one);
+  bool keep_for_claim(time_point now, worker_session& worker, std::size_t index, frame& answer, duration ran);
+  void claim(time_point now, call_record& call, outputs& out);
+  struct unclaimed_attempt;
+  using unclaimed_attempts = std::map<std::pair<call_id, std::uint32_t>, unclaimed_attempt>;  // with tickets
+  unclaimed_attempt forget_unclaimed(unclaimed_attempts::iterator which);
+  void forget_unclaimed(worker_session const& worker);
+  void end_unclaimed(time_point now, outputs& out);
+
   // hub_composed.cpp: what waits for the values of other calls
   bool await_arguments(time_point now, call_record& call, std::vector<awaited_argument> const& arguments,
                        outputs& out);
@@ -266,7 +279,7 @@ struct hub::state {
   pool_record* recalled_home(std::string_view asked);
   void recovered(time_point now, std::uint64_t last, outputs& out);
   void seek(time_point now, call_record& call);
-  call_record* sought(time_point now, call_id id);
+  call_record* sought(time_point now, held_attempt const& by);
   void take_held(time_point now, worker_session& worker, std::span<held_attempt const> all, outputs& out);
   void adopt(time_point now, worker_session& worker, held_attempt const& one, outputs& out);
   void seek_again(time_point now, worker_session& worker, std::span<held_attempt const> all, outputs& out);
@@ -553,6 +566,19 @@ struct hub::state {
   bool drains = false;            // after drain()
   bool drain_told = false;        // to whoever runs the hub
   time_point drain_until = never, drain_look = never;
+  time_point hand_over_until = never;  // never: nothing was handed over so far
+  // What workers have of an earlier hub, that no caller has claimed so far.
+  struct unclaimed_attempt {
+    std::uint64_t worker = 0;
+    std::uint32_t number = 0;
+    time_point since = 0;              // it runs
+    time_point until = never;          // then nobody wants it
+    std::optional<frame> answer = {};  // it has ended
+    duration ran = 0;
+  };
+  unclaimed_attempts unclaimed;
+  std::size_t unclaimed_bytes = 0;
+  time_point unclaimed_due = never;
   call_queue returning;
   random_source random;
   timer_wheel timers;

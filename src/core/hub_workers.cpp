@@ -287,7 +287,7 @@ void hub::state::kill_condemned(time_point now, worker_session& worker, outputs&
   auto const places = worker.places();
   for (std::size_t i = 0; i < places; ++i) {
     auto const& attempt = worker.outstanding[i];
-    if (attempt.call != nullptr)
+    if (attempt.call != nullptr || attempt.unclaimed)
       awaited = true;
     else
       stuck = stuck || !attempt.ended;
@@ -617,6 +617,7 @@ void hub::state::end_worker(time_point now, worker_session& worker, peer_loss co
   }
   for (std::size_t i = 0; i < worker.outstanding.size(); ++i)
     if (auto* const order = worker.outstanding[i].order; order != nullptr) leave_worker(now, *order);
+  if (!unclaimed.empty()) forget_unclaimed(worker);
   if (worker.park != parking::none) scaler::forget_parked(worker);
   if (worker.entering && !worker.leaving && worker.park != parking::begins)
     entry_failed(

@@ -175,11 +175,14 @@ bool get_predecessor(bytes_view value, predecessor& one) {
 }
 
 bool get_held(bytes_view value, std::vector<held_attempt>& all) {
-  constexpr std::size_t before_time = 20;
+  constexpr std::size_t before_time = 20, before_ticket = before_time + 8;
   auto& one = all.emplace_back();
-  return all.size() <= max_functions && value.size() == before_time + 8 &&
-         get_numbers(value.first(before_time), one.call.session, one.call.number, one.attempt) &&
-         get_microseconds(value.subspan(before_time), one.ran);
+  if (all.size() > max_functions || (value.size() != before_ticket && value.size() != before_ticket + 4))
+    return false;
+  auto const has_ticket = value.size() != before_ticket;
+  return get_numbers(value.first(before_time), one.call.session, one.call.number, one.attempt) &&
+         get_microseconds(value.subspan(before_time, 8), one.ran) &&
+         (!has_ticket || get_numbers(value.subspan(before_ticket), one.ticket));
 }
 
 void put_build(byte_buffer& body, program_build const& one) {
@@ -449,9 +452,13 @@ frame make_hello(hello_message const& message) {
   put_present_text(made.body, tag::gpus, message.gpus, max_name_size);
   if (message.made_of.build != 0) put_build(made.body, message.made_of);
   for (auto const& info : message.functions) put_function(made.body, info);
-  for (auto const& one : message.held)
-    put_numbers(made.body, tag::held, one.call.session, one.call.number, one.attempt,
-                static_cast<std::uint64_t>(one.ran / microsecond));
+  for (auto const& one : message.held) {
+    auto const ran = static_cast<std::uint64_t>(one.ran / microsecond);
+    if (one.ticket == 0)
+      put_numbers(made.body, tag::held, one.call.session, one.call.number, one.attempt, ran);
+    else
+      put_numbers(made.body, tag::held, one.call.session, one.call.number, one.attempt, ran, one.ticket);
+  }
   return finish(std::move(made));
 }
 

@@ -88,7 +88,8 @@ inline constexpr std::uint8_t flag_withdrawn = 16;  // chunk: the rest will not 
 inline constexpr std::uint8_t flag_elsewhere = 64;  // result: without the value, which other calls were given
 inline constexpr std::uint8_t flag_shared = 32;     // error: of a whole batch, and need not be this item's
 inline constexpr std::uint8_t flag_known = 128;     // call: the hub has said accepted; it is not made anew
-inline constexpr std::uint8_t flag_held = 128;      // result, error: kept until the hub says that it is taken
+inline constexpr std::uint8_t flag_claimed = 64;  // call: a worker may run it that an earlier hub gave it to
+inline constexpr std::uint8_t flag_held = 128;    // result, error: kept until the hub says that it is taken
 
 inline constexpr std::size_t max_name_size = 1024;    // of functions, workers, clients
 inline constexpr std::size_t max_text_size = 65'536;  // longer messages are cut where they are written
@@ -105,7 +106,8 @@ enum class peer_role : std::uint8_t { client = 1, worker = 2 };
 struct held_attempt {
   call_id call;
   std::uint32_t attempt = 0;
-  duration ran = 0;  // for so long, where it goes on
+  duration ran = 0;          // for so long, where it goes on
+  std::uint32_t ticket = 0;  // by which its caller claims it (frame_type::keep); 0: a journal has it
 };
 
 struct hello_message {

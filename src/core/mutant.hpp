@@ -17,6 +17,7 @@ inline constexpr std::size_t size_scale = 8;
 enum class mutant {
   none,
   adopted_runs_again,         // what a worker still runs of an earlier hub is given to another one, too
+  claimed_runs_again,         // so is what a caller claims
   started_while_away,         // a worker starts what its hello, which is on its way, does not speak of
   foreign_slot_freed,         // an answer frees the slot of its worker's first attempt, whichever it answers
   slot_leaked,                // the answer of a fenced attempt does not free its slot
@@ -162,6 +163,8 @@ enum class mark {
   recalled,            // what waited in a worker was called back
   fenced,              // an attempt answered that no longer counted
   adopted,             // a worker went on with what an earlier hub had assigned
+  claimed,             // a caller claimed such an attempt, without a journal,
+  unclaimed,           // or did not
   came_without,        // one that may have had it has not
   tokenless,           // a retry waited for a token
   withdrawn,           // a frame was taken back before it left

@@ -23,8 +23,10 @@ struct running_attempt {
   bool last = false;                        // the last of them is among these
   std::uint64_t run = 0;                    // those with the same number run as one
   std::optional<std::uint32_t> progress{};  // of what it has said last: the link's ticket
-  // A journal has its call, which may be started once only: it goes on for the hub that comes next.
+  // It goes on for the hub that comes next: a journal has its call, which may be started once only, or its
+  // hub has said so (take_keep).
   bool held = false;
+  std::uint32_t ticket = 0;  // of that
   bool called_back = false;  // the hub wants those of the row that have not begun
   bool fenced() const noexcept { return stop_by != never; }
 };
@@ -42,6 +44,7 @@ struct worker::state final : session_user {
   struct held_answer {
     attempt_key key;
     frame_ref message;
+    std::uint32_t ticket = 0;
   };
   std::vector<held_answer> answers;  // of what is held, until a hub has them on disk
   std::string measured;              // the function that ran last,
@@ -125,15 +128,31 @@ struct worker::state final : session_user {
     message.head.flags |= flag_held;
     auto made = answer_of(ended.key, std::move(message), now - ended.since);
     for (auto& block : made.buffers) block = detail::owned_copy(block.bytes());
-    answers.push_back({ended.key, frame_ref(std::move(made))});
+    answers.push_back({ended.key, frame_ref(std::move(made)), ended.ticket});
     if (has_session) send_answer(now, ended.key, answers.back().message, out);
   }
 
   void greets(time_point now, hello_message& hello) override {
     hello.held.clear();
-    for (auto const& one : answers) hello.held.push_back({one.key.call, one.key.attempt});
+    for (auto const& one : answers) hello.held.push_back({one.key.call, one.key.attempt, 0, one.ticket});
     for (auto const& one : running)
-      if (one.held && !one.fenced()) hello.held.push_back({one.key.call, one.key.attempt, now - one.since});
+      if (one.held && !one.fenced())
+        hello.held.push_back({one.key.call, one.key.attempt, now - one.since, one.ticket});
+  }
+
+  // Its hub ends, and it goes on without: whoever has the ticket asks the next one for its outcome. The hub
+  // hears that behind all that was answered before.
+  void take_keep(time_point now, frame const& message, outputs& out) {
+    auto const& head = message.head;
+    auto const found = find_running({head.call, head.attempt, head.epoch});
+    if (found == running.end() || found->count != 1 || found->fenced() || found->stopping) return;
+    found->held = true;
+    found->ticket = static_cast<std::uint32_t>(head.signature);
+    auto reply = make_control(frame_type::keep);
+    reply.head.call = head.call;
+    reply.head.attempt = head.attempt;
+    auto const stated = reply.head;
+    hub.send(now, stated, frame_ref(std::move(reply)), never, out);
   }
 
   // The hub has the outcome on disk, or no use for it. What a hello that is on its way speaks of stays.
@@ -507,6 +526,7 @@ struct worker::state final : session_user {
       case frame_type::stream_items:
       case frame_type::stream_end: return take_input(std::move(message), out);
       case frame_type::taken: return take_taken(message);
+      case frame_type::keep: return take_keep(now, message, out);
       case frame_type::drain: hub_drained = true; return drain(now, out);
       default: hub.violated();
     }

@@ -29,6 +29,16 @@ namespace task {
 inline constexpr yonder::task<e2e::note> note;
 }  // namespace task
 
+// Until the other file is there.
+inline std::uint32_t note_and_wait(std::string const& file, std::uint32_t number, std::string const& gate) {
+  auto const noted = note(file, number);
+  while (::access(gate.c_str(), F_OK) != 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  return noted;
+}
+namespace task {
+inline constexpr yonder::task<e2e::note_and_wait> note_and_wait;
+}  // namespace task
+
 inline std::uint32_t note_within(std::string const& file, std::uint32_t number) {
   return task::note.remote(file, number);
 }

@@ -98,6 +98,10 @@ class ended_calls {
   std::uint32_t ended_ = 0;
 };
 
+yonder::generator<int> without_end() {
+  for (int n = 1;; ++n) co_yield n;
+}
+
 // The numbers in the file, sorted.
 std::vector<std::uint32_t> noted_in(std::string const& file) {
   std::ifstream from(file);
@@ -206,7 +210,10 @@ TEST_CASE("a hub that is told to end waits for what runs, and is ended by a seco
   }
   CHECK(site.hub().wait().status == 0);
   site.start();
-  if (all) CHECK(waiting.get() == 42);
+  if (all)
+    CHECK(waiting.get() == 42);
+  else
+    running.cancel();  // its worker goes on with it
   CHECK_THROWS(running.get());
 }
 
@@ -214,13 +221,38 @@ TEST_CASE("a hub that is told to end waits no longer than it was told") {
   upgraded_hub site({"--drain-timeout", "50ms"});
   site.start_worker();
   yonder::runtime client(site.client());
-  auto running = task::wait_for_stop.on(client).spawn();
-  until_running(running);
+  std::string const gate = site.file() + ".gate";
+  auto running = task::note_and_wait.on(client).spawn(site.file(), 1, gate);
+  while (noted_in(site.file()).empty()) std::this_thread::sleep_for(1ms);
+  site.hub().end();
+  CHECK(site.hub().wait().status == 0);
+  SUBCASE("its worker ends the task when the next hub is there") {
+    site.start();
+    std::ofstream{gate};
+  }
+  SUBCASE("or before") {
+    std::ofstream{gate};
+    site.start();
+  }
+  CHECK(running.get() == 1);  // none may be tried again
+  CHECK(noted_in(site.file()) == std::vector<std::uint32_t>{1});
+  CHECK(task::twice.on(client).remote(2) == 4);
+}
+
+TEST_CASE("what streams does not outlast its hub") {
+  upgraded_hub site({"--drain-timeout", "50ms"});
+  site.start_worker();
+  yonder::runtime client(site.client());
+  auto all = task::doubles_of.on(client).stream(without_end());
+  auto next = all.begin();
+  CHECK(*next == 2);
   site.hub().end();
   CHECK(site.hub().wait().status == 0);
   site.start();
-  CHECK_THROWS_AS(running.get(), yonder::disconnected);
-  CHECK(task::twice.on(client).remote(2) == 4);
+  auto const read_on = [&] {
+    for (;;) ++next;
+  };
+  CHECK_THROWS_AS(read_on(), yonder::disconnected);
 }
 #endif
 

@@ -54,6 +54,7 @@ whereabouts where_is(mutant fault) {
     case mutant::given_back_and_begun:
     case mutant::drain_unheard:
     case mutant::put_off_forgotten: return {"upgrades", usual};
+    case mutant::claimed_runs_again: return {"handovers", usual};
     case mutant::epoch_not_checked:
     case mutant::silence_given_work:
     case mutant::restart_is_final: return {"wild", usual};

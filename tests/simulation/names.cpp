@@ -80,6 +80,8 @@ std::string_view to_string(mark one) {
     case mark::recalled: return "what waited in a worker was called back";
     case mark::fenced: return "an attempt answered that no longer counted";
     case mark::adopted: return "a worker went on with what an earlier hub had assigned";
+    case mark::claimed: return "a caller claimed what an earlier hub had assigned";
+    case mark::unclaimed: return "nobody claimed what a worker had of an earlier hub";
     case mark::came_without: return "a worker came back without what an earlier hub had recorded for it";
     case mark::tokenless: return "a retry waited for a token";
     case mark::withdrawn: return "a frame was taken back before it left";

@@ -512,6 +512,14 @@ std::vector<profile> make_profiles() {
   durable_upgrades.searches = 0.03;
   durable_upgrades.streams = durable_upgrades.composes = 0;
 
+  // What runs for longer than a hub waits outlasts it.
+  profile handovers = upgrades;
+  handovers.name = "handovers";
+  handovers.streams = handovers.composes = 0;
+  handovers.long_runs = 0.05;
+  handovers.hub_drain = 15 * millisecond;
+  handovers.hub_upgrade_every = 600 * millisecond;
+
   return {fast,
           local,
           drains,
@@ -565,7 +573,8 @@ std::vector<profile> make_profiles() {
           swarm,
           builds,
           upgrades,
-          durable_upgrades};
+          durable_upgrades,
+          handovers};
 }
 
 profile const& of(char const* name) { return profile_named(name); }

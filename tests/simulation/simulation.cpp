@@ -293,7 +293,7 @@ void world::inject_fault(std::uint32_t which) {
     case stoppage: stop_somebody(); break;
     case hub_restart: restart_hub(); break;
     case hub_upgrade:
-      hub_->drain(now_, longest_drain, out_);
+      hub_->drain(now_, how_.hub_drain == 0 ? longest_drain : how_.hub_drain, out_);
       after_hub();
       break;
     default: drain_worker(worker_index);

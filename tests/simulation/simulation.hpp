@@ -39,6 +39,7 @@ struct profile {
   duration stop_every = 0;                          // of nodes that do nothing for a while, and then go on
   duration longest_hub_stop = 0, longest_stop = 0;  // of the hub, of the others
   duration hub_upgrade_every = 0;                   // of a hub that ends in good order
+  duration hub_drain = 0;                           // for which that waits for what runs; 0: for long
   duration imposture_every = 0;                     // of peers that name a client's session
   duration lies_every = 0;                  // of peers that repeat what they overheard, and flood the hub
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual

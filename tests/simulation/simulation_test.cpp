@@ -89,6 +89,7 @@ TEST_CASE("simulated: so they do when the hub starts anew") { keeps_every_promis
 TEST_CASE("simulated: a hub that ends in good order loses none of its clients' calls") {
   keeps_every_promise("upgrades", 500);
   keeps_every_promise("durable_upgrades", 500);
+  keeps_every_promise("handovers", 500);
 }
 
 TEST_CASE("simulated: large frames over slow links starve nobody") {
