@@ -77,7 +77,8 @@ struct pool {
   std::string name = "default";  // of a service; "default": of all that are not named here
   means by{};                    // none said: processes of this machine
 
-  // There: the program, and its arguments. Empty: this very one, under the same path.
+  // There: the program, and its arguments. Empty: this very one, under the same path. "{build}" in them is
+  // the build that the calls ask for, as `--yonder-build` prints it, or "any" (docs/pools.md).
   std::vector<std::string> worker{};
 
   // There: variables of the program's environment, "NAME=value"; and lines for /bin/sh, as a login shell,

@@ -185,6 +185,8 @@ class dispatcher {
   // A function whose waiting calls are to fail; null: none. They must be dequeued before the next question.
   function_record* unknown(time_point now);
   time_point unknown_due() const noexcept { return unknown_due_; }
+  // Whether a pool was learned of since this was asked: calls that waited for it may be for others.
+  bool some_stranded() noexcept { return std::exchange(some_stranded_, false); }
   // By a worker, or a pool, for calls that ask nothing of who runs them.
   bool is_offered(std::string_view name, std::uint64_t signature) const;
   // Of what other builds the workers are that have it; none: no worker has it.
@@ -276,6 +278,7 @@ class dispatcher {
   std::size_t in_service_ = 0;  // workers that take work
   time_point spread_due_ = never;
   time_point batch_due_ = never;
+  bool some_stranded_ = false;
   time_point unknown_due_ = never;  // when to look again at calls for functions that nobody offers
 };
 

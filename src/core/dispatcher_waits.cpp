@@ -51,6 +51,7 @@ void dispatcher::learn(time_point now, pool_record& pool, image& program) {
   if (auto* const believed = std::exchange(pool.program, &program)) release(now, *believed);
   for (auto& [key, function] : functions_) find_pool(*function);
   unknown_due_ = 0;
+  some_stranded_ = true;
 }
 
 function_record* dispatcher::unknown(time_point now) {
@@ -87,11 +88,11 @@ bool dispatcher::is_offered(std::string_view name, std::uint64_t signature) cons
   return known != functions_.end() && !known->second->offers.empty();
 }
 
-// Those of the workers that have it, in words; empty: none has.
+// Those of the workers that have it, or that pools had last, in words; empty: none has.
 std::string dispatcher::builds_of(std::string_view name, std::uint64_t signature) const {
   std::vector<std::string> all;
   for (auto const* const one : in_order_)
-    if (one->workers != 0 && one->has(name, signature)) all.push_back(in_words(one->made_of));
+    if (one->has(name, signature)) all.push_back(in_words(one->made_of));
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());
   std::string text;

@@ -52,6 +52,7 @@ void hub::state::settle(time_point now, outputs& out) {
   if (references.some_may_be_unused()) tell_unused(now, out);
   if (schedules.some_wait()) begin_runs(now, out);
   if (!condemned.empty()) kill_condemned(now, out);
+  if (work.some_stranded()) find_other_homes(now);
   if (work.unknown_due() <= now) fail_unknown_functions(now, out);
   if (pools.some_impossible()) fail_impossible(now, out);
   if (work.queued() != 0 || work.batch_due() != never) dispatch(now, out);

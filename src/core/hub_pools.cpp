@@ -47,6 +47,41 @@ pool_record* hub::state::home_of(call_message const& said, std::uint64_t session
   return find_home(last_home.key, session, refused);
 }
 
+// Calls waited for a shared pool of which nothing was known, and its first worker is of another build.
+void hub::state::find_other_homes(time_point now) {
+  std::vector<function_record*> stranded;
+  work.each_function([&](function_record& function) {
+    if (function.pool == nullptr && function.offers.empty()) stranded.push_back(&function);
+  });
+  for (auto* const function : stranded) find_other_home(now, *function);
+}
+
+// False: there is none.
+bool hub::state::find_other_home(time_point now, function_record& function) {
+  if (function.home != nullptr || function.build.is_any() || function.queue.empty() ||
+      pools.model_of({}) == nullptr || all_are_of(function.build) || may_be_of(function.build))
+    return false;
+  requirements needs;
+  needs.build = function.build;
+  failure refused;
+  auto* const home = find_home(encode_requirements(needs), 0, refused);
+  if (home == nullptr) return false;
+  auto& target = work.function_of(function.name, function.signature, home, function.build);
+  ++function.calls;  // keeps it
+  while (!function.queue.empty()) {
+    auto& call = function.queue.any();
+    leave_stage(now, call);
+    call.stage = call_stage::leaving;
+    --function.calls;
+    ++target.calls;
+    if (target.numbers == nullptr) target.numbers = &tally.of(function.name, name_of_pool(*home));
+    call.function = &target;
+    line_up(now, call);
+  }
+  if (--function.calls == 0) work.release(function);
+  return true;
+}
+
 // Workers of the hub's are nothing else.
 bool hub::state::all_are_of(build_choice const& build) const {
   auto const& all = config.pools;

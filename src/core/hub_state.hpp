@@ -83,6 +83,8 @@ struct hub::state {
   pool_record* home_of(call_message const& said, std::uint64_t session, failure& refused);
   bool all_are_of(build_choice const& build) const;
   bool may_be_of(build_choice const& build);
+  void find_other_homes(time_point now);
+  bool find_other_home(time_point now, function_record& function);
   bool could_serve(requirements const& needs);
   pool_record* pool_of(std::string_view needs, failure& refused);
   void fail_impossible(time_point now, outputs& out);

@@ -399,6 +399,7 @@ void hub::state::tell_of_wait(time_point now, function_record& function, outputs
 
 void hub::state::fail_unknown_functions(time_point now, outputs& out) {
   while (auto* const function = work.unknown(now)) {
+    if (find_other_home(now, *function)) continue;
     ++function->calls;  // keeps it while its calls end
     while (!function->queue.empty()) {
       auto& call = function->queue.any();

@@ -443,7 +443,12 @@ void scaler::start_worker(time_point now, pool_record& pool, outputs& out) {
                            .token = start.token,
                            .exit_timeout = pool.needs.exit_timeout,
                            .elsewhere = pool.config.elsewhere};
-  if (wanted.elsewhere) wanted.needs = pool.needs.resources;
+  if (wanted.elsewhere) {
+    wanted.needs = pool.needs.resources;
+    // Of those that calls share, as the first that came was.
+    wanted.build = pool.needs.build.is_any() && pool.program != nullptr ? pool.program->made_of.build
+                                                                        : pool.needs.build.build;
+  }
   if (start.lease) {
     for (auto const place : start.lease->gpus) wanted.gpus.push_back(ledger_->has().gpus[place].id);
     wanted.cores = start.lease->cores;

@@ -213,6 +213,7 @@ struct start_worker {
   std::vector<std::uint32_t> cores{};  // the only ones that it may run on; none: as it is
   bool elsewhere = false;              // on another machine: say worker_placed() when it runs there
   resource_needs needs{};              // elsewhere: what it is to have there
+  std::uint64_t build = 0;             // elsewhere: of which build it is to be; 0: of any
 };
 // Hub: find out what this machine has, then say observed(). Once at most.
 struct observe_machine {};

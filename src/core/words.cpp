@@ -18,11 +18,13 @@ namespace {
 constexpr char digits[] = "0123456789abcdef";
 }  // namespace
 
-std::string build_in_words(std::uint64_t build) {
+std::string build_in_digits(std::uint64_t build) {
   std::string text(16, '0');
   for (std::size_t i = 0; i < 16; ++i) text[15 - i] = digits[build >> (4 * i) & 15U];
-  return "build " + text;
+  return text;
 }
+
+std::string build_in_words(std::uint64_t build) { return "build " + build_in_digits(build); }
 
 std::string in_words(program_build const& one) {
   auto text = one.build == 0 ? std::string("a build that is not told") : build_in_words(one.build);

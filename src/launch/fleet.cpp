@@ -81,7 +81,7 @@ start_request fleet::request_of(core::out::start_worker const& wanted, pool cons
   start_request request{.start = wanted.start,
                         .name = config_.hub_name + "-" + std::to_string(wanted.start),
                         .hub_name = config_.hub_name,
-                        .worker = from.is.worker,
+                        .worker = of_build(from.is.worker, wanted.build),
                         .environment = from.is.environment,
                         .before = from.is.before,
                         .patience = from.is.patience};

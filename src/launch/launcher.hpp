@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/runtime/launching.hpp"
@@ -97,6 +98,12 @@ class launcher {
 std::vector<std::string> run_behind(std::vector<std::string> const& lines,
                                     std::vector<std::string> const& environment,
                                     std::vector<std::string> command);
+
+// Stands in a worker's words for the build that the calls ask for which it is started for.
+inline constexpr std::string_view build_placeholder = "{build}";
+
+// These words with that build's 16 digits, or `any` where none is asked for (0).
+std::vector<std::string> of_build(std::vector<std::string> worker, std::uint64_t build);
 
 // A script for /bin/sh that starts the worker wherever it is run. It holds the order: it is as secret.
 std::string worker_script(start_request const& wanted);

@@ -146,6 +146,9 @@ std::string fault_of(pool const& one) {
     return "max: it is not set, and neither is what would limit the number otherwise (max_cost_per_hour)";
   if (one.carry && !std::holds_alternative<ssh>(one.by) && !std::holds_alternative<slurm>(one.by))
     return "carry: it is for the launchers ssh and slurm; a program is expected where others start it";
+  if (one.carry && of_build(one.worker, 0) != one.worker)
+    return "carry: what is carried is one program; leave out {build}, or bring each build to where `worker` "
+           "says";
   if (!one.carry && !one.cache.empty()) return "cache: nothing is carried (carry = true)";
   if (!one.carry && !one.files.empty()) return "files: nothing is carried (carry = true)";
   if (!one.cache.empty() && (one.cache.front() != '/' || !is_one_line(one.cache)))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "src/core/words.hpp"
 #include "src/launch/command_runner.hpp"
 #include "src/launch/launcher.hpp"
 
@@ -17,6 +18,15 @@ std::vector<std::string> run_behind(std::vector<std::string> const& lines,
     command.insert(command.begin(), "env");
   }
   return {"sh", "-lc", text + "exec " + shell_line(command)};
+}
+
+std::vector<std::string> of_build(std::vector<std::string> worker, std::uint64_t build) {
+  auto const text = build == 0 ? std::string("any") : core::build_in_digits(build);
+  for (auto& word : worker)
+    for (auto at = word.find(build_placeholder); at != std::string::npos;
+         at = word.find(build_placeholder, at + text.size()))
+      word.replace(at, build_placeholder.size(), text);
+  return worker;
 }
 
 std::string worker_script(start_request const& wanted) {

@@ -4,6 +4,8 @@
 #include <errno.h>  // program_invocation_short_name
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <span>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "src/core/session_secret.hpp"
+#include "src/core/words.hpp"
 #include "src/platform/loaded_object.hpp"
 #include "src/runtime/registry.hpp"
 
@@ -42,6 +45,16 @@ core::program_build own_program_build() {
   std::string all;
   for (auto const& one : ids) (all += static_cast<char>(one.size())) += one;
   return {::program_invocation_short_name, core::number_of(all)};
+}
+
+void tell_build_and_exit(std::string const& fault) {
+  auto const own = fault.empty() ? own_program_build().build : 0;
+  if (own == 0)
+    std::fprintf(stderr, "yonder: %s\n",
+                 fault.empty() ? "this program's own file cannot be read" : fault.c_str());
+  else if (std::printf("%s\n", core::build_in_digits(own).c_str()) > 0 && std::fflush(stdout) == 0)
+    std::exit(EXIT_SUCCESS);
+  std::exit(fault.empty() ? EXIT_FAILURE : 2);
 }
 
 }  // namespace yonder::runtime_detail

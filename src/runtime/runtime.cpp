@@ -629,6 +629,7 @@ runtime::runtime(int, char**, runtime_options const& wanted, detail::linked_libr
     if (auto const& how = how_started(); options.is_current) {
       if (how.kind == start_kind::http_server) serve_http(how, options, libraries);
       if (how.kind == start_kind::replay) replay_and_exit(how);
+      if (how.kind == start_kind::build) tell_build_and_exit(how.fault);
     }
     engine_ = make_engine(options, libraries);
     try {

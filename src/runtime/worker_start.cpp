@@ -132,10 +132,15 @@ start_info of_arguments(int argc, char** argv) {
     if (is_flag(argv[at], flag = worker_flag) || is_flag(argv[at], flag = serve_flag) ||
         is_flag(argv[at], flag = replay_flag))
       break;
-    if (argv[at] == (flag = compare_flag)) break;
+    if (argv[at] == (flag = compare_flag) || argv[at] == (flag = build_flag)) break;
   }
   if (at >= argc) return {};
   if (platform::has_raised_rights()) return refused_rights();
+  if (flag == build_flag) {
+    start_info how{.kind = start_kind::build};
+    if (argc != 2) how.fault = "--yonder-build is the only argument where it is one";
+    return how;
+  }
   if (flag == compare_flag) {
     start_info how{.kind = start_kind::comparison, .arguments = {argv + at + 1, argv + argc}};
     if (at != 1) how.fault = "--yonder-compare comes behind other arguments; write it as the first argument";

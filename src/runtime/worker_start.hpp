@@ -35,6 +35,9 @@ inline constexpr std::string_view compare_flag = "--yonder-compare";
 // `=` and the file.
 inline constexpr std::string_view replay_flag = "--yonder-replay";
 
+// The only argument of a program that prints its build (own_build.hpp), and ends.
+inline constexpr std::string_view build_flag = "--yonder-build";
+
 // What a process_pool gives its workers: a variable of the environment that says so, one end each of two
 // socketpairs, by one of which it serves while its tasks make calls by the other, a page of memory, the other
 // end of the pipe that its stdout and stderr are, a pipe for what it has read there, and the memories of a
@@ -99,6 +102,7 @@ enum class start_kind : std::uint8_t {
   http_server,  // with serve_flag
   comparison,   // with compare_flag
   replay,       // with replay_flag
+  build,        // with build_flag
   misused,      // as a worker, wrongly
 };
 // Whether a worker runs, and not main's program.
@@ -117,7 +121,7 @@ struct start_info {
   int relay = -1;       // where that goes; -1: it has no supervisor
   supervised_page* page = nullptr;  // that it shares with it; null where it has none
   std::string recording{};          // replay: its file
-  std::string fault{};              // misused, http_server, comparison or replay: what is wrong
+  std::string fault{};              // misused, or of one with a flag of ours: what is wrong
 };
 start_info const& how_started() noexcept;
 

@@ -296,6 +296,33 @@ TEST_CASE("a worker that does not come in time is told with what was run and pri
 }
 
 #ifdef YONDER_COMMAND
+TEST_CASE(
+    "a worker of the build that calls ask for is started by its name: rolling back starts the old one") {
+  cloud_site site;
+  std::string const builds[]{YONDER_BUILD_ONE, YONDER_BUILD_TWO};
+  fs::create_directories(site.at / "builds");
+  for (auto const& one : builds) {
+    program asked(one, {}, {"--yonder-build"});
+    auto const build = asked.read_line();
+    CHECK(asked.wait().status == 0);
+    REQUIRE(build.size() == 16);
+    fs::create_directory_symlink(fs::path(one).parent_path(), site.at / "builds/" + build);
+  }
+  fs::create_directory_symlink(fs::path(builds[1]).parent_path(), site.at / "builds/any");  // the newest
+  write(site.at / "launch.toml", site.plan("max = 4\nscaledown_window = \"200ms\"\nworker = [\"" +
+                                           site.at / "builds/{build}/e2e_build" + "\"]\n"));
+  auto const door = "ipc://" + site.at / "door";
+  program hub(YONDER_COMMAND, {"YONDER_LAUNCH=" + site.at / "launch.toml", "YONDER_KEYS=" + site.at / "keys"},
+              {"hub", "--bind", "tcp://127.0.0.1:*", "--bind", door});
+  for (auto const& [build, how, answer] : {std::tuple(0, "usual", "1 "), std::tuple(1, "usual", "2 "),
+                                           std::tuple(0, "same", "1 "), std::tuple(1, "any", "2 ")}) {
+    program caller(builds[build], {"YONDER_HUB=" + door, "YONDER_KEYS=" + site.at / "keys"}, {how, "once"});
+    CHECK(caller.read_line_past_log() == answer);
+  }
+  hub.end();
+  hub.wait();
+}
+
 TEST_CASE("a hub without tasks is told to say whose workers it is to start") {
   launching_site site;
   write(site.at / "launch.toml", "[pools.default]\nlauncher = \"ssh\"\nhosts = [\"near\"]\n");

@@ -171,7 +171,30 @@ TEST_CASE("where the hub starts workers of a program that was replaced, each bui
   CHECK(old_worker.exited);
   CHECK(t.net.hub().census().workers == 0);
   t.submit(first);  // and a call of the old build has one started
-  CHECK(t.net.starts.size() == 3);
+  REQUIRE(t.net.starts.size() == 3);
+  CHECK(t.net.grants.at(0).build == 0);  // shared, as long as nothing is known of it
+  CHECK(t.net.grants.at(1).build == 2);
+  CHECK(t.net.grants.at(2).build == 1);
+}
+
+TEST_CASE("where the first worker is of another build than those who wait for it, they have one started") {
+  builds_hub t(starting_elsewhere());
+  auto& caller = t.caller("app", 1);
+  auto const first = t.submit(caller);
+  auto const second = t.submit(caller);
+  REQUIRE(t.net.starts.size() == 1);
+  auto& newest = t.worker("app", 2, t.net.starts.back());
+  CHECK(newest.runs.empty());
+  REQUIRE(t.net.starts.size() == 2);
+  CHECK(t.net.grants.back().build == 1);
+  auto& its_own = t.worker("app", 1, t.net.starts.back());
+  for (auto const& call : {first, second}) {
+    REQUIRE(!its_own.runs.empty());
+    t.net.finish(its_own, "done");
+    CHECK(caller.outcomes.at(call.number).ok());
+  }
+  t.submit(t.caller("app", 2));
+  CHECK(newest.runs.size() == 1);
 }
 
 TEST_CASE("a call whose build cannot be started is refused in words") {

@@ -25,10 +25,14 @@ struct scripted_launcher final : launch::launcher {
   struct notes {
     std::vector<launch_event> next;
     std::vector<std::uint64_t> started, stopped, served;
+    std::vector<std::string> words{};  // of the worker that was started last
   };
   notes& kept;
   explicit scripted_launcher(notes& into) : kept(into) {}
-  void start(launch::start_request const& wanted) override { kept.started.push_back(wanted.start); }
+  void start(launch::start_request const& wanted) override {
+    kept.started.push_back(wanted.start);
+    kept.words = wanted.worker;
+  }
   void stop(std::uint64_t start) override { kept.stopped.push_back(start); }
   void served(std::uint64_t start) override { kept.served.push_back(start); }
   void take(std::vector<launch_event>& happened) override {
@@ -79,6 +83,7 @@ struct small_fleet {
     auto& one = made.emplace_back();
     one.name = "default";
     one.by = std::make_unique<scripted_launcher>(notes);
+    one.worker = {"/srv/{build}/app", "--of={build}-{build}", "{builds}{"};
     one.limits.max_instances = most;
     return made;
   }
@@ -117,6 +122,16 @@ TEST_CASE("a start past the largest number waits, has no key so far, and begins 
   CHECK(events[0].what == told::placed);
   CHECK(events[1].what == told::held);  // the third goes on waiting
   CHECK(events[1].start == 3);
+}
+
+TEST_CASE("the words of a worker name the build that is asked for, and any where none is") {
+  small_fleet f(0);
+  f.all.start({.start = 1, .pool = 1, .elsewhere = true, .build = 0xabc});
+  using words = std::vector<std::string>;
+  CHECK(f.notes.words == words{"/srv/0000000000000abc/app", "--of=0000000000000abc-0000000000000abc",
+                               "{builds}{", "--yonder-worker", "-"});
+  f.start(2);
+  CHECK(f.notes.words == words{"/srv/any/app", "--of=any-any", "{builds}{", "--yonder-worker", "-"});
 }
 
 TEST_CASE("a start that waits and is not wanted any more leaves nothing, and lets others in") {

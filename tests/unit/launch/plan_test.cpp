@@ -143,6 +143,8 @@ TEST_CASE("a program travels by ssh, into a folder that has a path") {
   auto const shown = launch::description_of(plan);
   CHECK(shown.find("after 'PROGRAM', 'model' and its libraries have been carried to /scratch/me") !=
         std::string::npos);
+  CHECK(refusal(hosts + "carry = true\nworker = ['/srv/{build}/app']\n")
+            .find("carry: what is carried is one") != std::string::npos);
   CHECK(refusal(hosts + "carry = 1\n") == "launch.toml:4: 'pools.default.carry' is neither true nor false");
   CHECK(refusal(hosts + "carry = true\ncache = \"scratch\"\n").find("is no absolute path") !=
         std::string::npos);
