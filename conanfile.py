@@ -33,7 +33,7 @@ class YonderConan(ConanFile):
     }
     default_options = {"shared": False, "fPIC": True, "zmq": True, "sockets": False, "ml": True, "cuda": False, "asio": False, "http": False,
                        "launch": False, "tools": False}
-    exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "docs/man/*", "include/*", "src/*", "transports/*", "kernels/*", "!kernels/tests/*", "!kernels/fuzz/*"
+    exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "docs/man/*", "packaging/systemd/*", "include/*", "src/*", "transports/*", "kernels/*", "!kernels/tests/*", "!kernels/fuzz/*"
 
     @property
     def _oldest_compilers(self):

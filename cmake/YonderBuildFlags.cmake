@@ -13,8 +13,8 @@ target_compile_options(yonder_build_flags INTERFACE
   # nvcc has other names for them.
   "$<$<COMPILE_LANGUAGE:CXX>:${yonder_warnings}>"
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${YONDER_WARNINGS_AS_ERRORS}>>:-Werror>
-  # GCC 12 warns wrongly about temporaries that hold a std::string, and about code that it instrumented itself.
-  "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized;-Wno-tsan>"
+  # GCC 12 warns wrongly about temporaries that hold a std::string (PR 105651), and about code that it instrumented itself.
+  "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized;-Wno-restrict;-Wno-tsan>"
   # Newer Clangs warn of what libstdc++ 12 itself uses below std::stable_sort.
   "$<$<AND:$<COMPILE_LANG_AND_ID:CXX,Clang>,$<VERSION_GREATER_EQUAL:$<CXX_COMPILER_VERSION>,15>>:-Wno-deprecated-declarations>"
   # It warns of what is in an included file, which a file of a unity build is.

@@ -7,10 +7,6 @@
 namespace yonder::kernels::cuda {
 namespace {
 
-std::string version(int number) {
-  return std::to_string(number / 1000) + '.' + std::to_string(number % 1000 / 10);
-}
-
 // Without code that runs on it, each kernel would fail.
 void check_code(cudaDeviceProp const& gpu, std::string const& described) {
   gpu_support const support = support_of(gpu.major, gpu.minor);

@@ -24,10 +24,6 @@ using access = gpu_facts::access;
 constexpr char const* control_node = "/dev/nvidiactl";
 constexpr char const* memory_node = "/dev/nvidia-uvm";
 
-std::string version(int number) {
-  return std::to_string(number / 1000) + '.' + std::to_string(number % 1000 / 10);
-}
-
 // The first driver of the toolkit's major version serves all its minor ones.
 std::string driver_for(int toolkit) { return toolkit / 1000 <= 12 ? "525" : "580"; }
 

@@ -9,6 +9,11 @@
 
 namespace yonder::kernels::cuda {
 
+// Of a driver or a toolkit, as CUDA numbers them: 12080 is "12.8".
+inline std::string version(int number) {
+  return std::to_string(number / 1000) + '.' + std::to_string(number % 1000 / 10);
+}
+
 // What runs on a GPU of a compute capability.
 struct gpu_support {
   enum class code : std::uint8_t { none, sm_80, sm_90a, ptx };
