@@ -560,6 +560,8 @@ void hub::state::take_error(time_point now, worker_session& worker, call_record&
 
 void hub::state::requeue(time_point now, call_record& call) {
   counters.requeued += call.count;
+  call.claim = 0;
+  call.handed_over = false;
   compact(call);
   call.due = never;
   call.worker = nullptr;

@@ -174,7 +174,7 @@ bool hub::state::is_awaited(time_point now, client_session const& client) const 
 }
 
 void hub::state::look_whether_drained(time_point now, outputs& out) {
-  if (drain_until <= now && hand_over_until == never) hand_over(now, out);
+  if (drain_until <= now) hand_over(now, out);
   auto const some = some_is_awaited(now);
   if (some && drain_until != never && !std::exchange(drain_told, true))
     out.emplace_back(out::notice{

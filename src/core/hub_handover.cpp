@@ -27,25 +27,29 @@ bool hub::state::may_go_on(worker_session const& worker, attempt_record const& a
   auto const gives = awaiting.lower_bound({call->id.number, 0});
   if (gives != awaiting.end() && gives->first == call->id.number) return false;
   auto const* const client = sessions.client(call->id.session);
-  return client != nullptr && !client->conn.reliable() && client->knows_drain && !worker.conn.reliable() &&
-         worker.start == 0 && mark_of(worker) != out::append::ends_with_hub;
+  return client != nullptr && !client->conn.reliable() && !worker.conn.reliable() && worker.start == 0 &&
+         mark_of(worker) != out::append::ends_with_hub;
 }
 
-// What its worker has answered meanwhile, before it hears of that, is waited for as usual.
+// What its worker has answered meanwhile, before it hears of that, is waited for as usual. Again and again,
+// as it may not be known yet that it runs, or that its caller has heard of the drain.
 void hub::state::hand_over(time_point now, outputs& out) {
-  hand_over_until = now;
+  auto some = false;
   for (auto const& [id, worker] : sessions.workers())
-    for (std::size_t i = 0; i < worker->running; ++i) {
+    for (std::size_t i = 0; i < worker->outstanding.size(); ++i) {
       auto& attempt = worker->outstanding[i];
       if (!may_go_on(*worker, attempt)) continue;
+      some = true;
+      if (i >= worker->running || attempt.call->claim != 0) continue;
+      if (!sessions.client(attempt.id.session)->knows_drain) continue;
       auto message = make_control(frame_type::keep);
       message.head.call = attempt.id;
       message.head.attempt = attempt.number;
       while (message.head.signature == 0) message.head.signature = random.next() >> 32U;
       attempt.call->claim = static_cast<std::uint32_t>(message.head.signature);
       send(now, *worker, std::move(message), out);
-      hand_over_until = add(now, handover_time);
     }
+  if (hand_over_until == never) hand_over_until = some ? add(now, handover_time) : now;
 }
 
 // The worker goes on with it: so may its caller.
@@ -110,6 +114,7 @@ void hub::state::claim(time_point now, call_record& call, outputs& out) {
   worker.outstanding[index].unclaimed = false;
   note_assigned(now, call);
   dispatcher::adopt(call, worker, index);
+  call.handed_over = true;  // to the hub after this one, by the same ticket
   if (waits.answer) {
     take_part(now, worker, index, std::move(*waits.answer), waits.ran, out);
     return;

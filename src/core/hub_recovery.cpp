@@ -186,6 +186,7 @@ void hub::state::adopt(time_point now, worker_session& worker, held_attempt cons
   if (call != nullptr) {
     YONDER_REACHED(adopted);
     if (one.ticket != 0) YONDER_REACHED(claimed);
+    call->handed_over = one.ticket != 0;
     call->stage = call_stage::leaving;
     call->due = never;
     arm(*call);

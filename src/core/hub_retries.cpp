@@ -31,6 +31,8 @@ bool hub::state::may_retry(call_record const& call, failure const& error) const 
 
 void hub::state::retry_later(time_point now, call_record& call, failure error) {
   call.last_failure = std::move(error.message);
+  call.claim = 0;
+  call.handed_over = false;
   if (YONDER_MUTANT(retry_forgotten)) return;
   if (drains && is_left(call)) return leave_to_next(now, call);
   compact(call);
