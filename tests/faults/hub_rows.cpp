@@ -81,10 +81,12 @@ void end_at_operations(findings& seen, std::string const& kind, int rounds) {
       ends.wait();
       next.emplace(site);
     });
-    {
+    try {
       yonder::runtime client(site.client());
       auto calls = spawn_some(client, shared, first, each);
       judge(calls, shared, first, all);
+    } catch (yonder::error const& refused_call) {
+      all.wrong(refused_call.what());
     }
     ends.send_kill();
     keeper.join();
