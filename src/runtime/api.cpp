@@ -123,10 +123,10 @@ void remove_standing_engine(engine const* engine) noexcept {
 
 namespace {
 
-// Throws what kept it from being accepted.
+// Throws what kept it from being accepted. What may have run was: the hub that said so ended as it did.
 void wait_accepted(call_state& call) {
   if (!has_ended(call)) call.where()->wait_accepted(call);
-  if (call.accepted || !has_ended(call) || !call.failure) return;
+  if (call.accepted || !has_ended(call) || !call.failure || call.failure->details.attempt != 0) return;
   call.where()->take(call);  // nobody else will
   throw_error(call.failure->details);
 }
