@@ -19,9 +19,11 @@ side_thread::~side_thread() {
 
 void side_thread::run(std::function<void()> work, std::function<void()> then) {
   if (!thread_.joinable()) thread_ = platform::start_thread("yonder-http-json", [this] { work_off(); });
+  std::list<job> made;
+  made.push_back({std::move(work), std::move(then)});
   {
     std::lock_guard const lock(mutex_);
-    waiting_.push_back({std::move(work), std::move(then)});
+    waiting_.splice(waiting_.end(), made);
   }
   changed_.notify_one();
 }
@@ -31,12 +33,12 @@ void side_thread::work_off() {
   for (;;) {
     changed_.wait(lock, [&] { return ends_ || !waiting_.empty(); });
     if (ends_) return;
-    auto next = std::move(waiting_.front());
-    waiting_.pop_front();
+    std::list<job> next;
+    next.splice(next.end(), waiting_, waiting_.begin());
     lock.unlock();
-    next.work();
+    next.front().work();
     lock.lock();
-    done_.push_back(std::move(next));
+    done_.splice(done_.end(), next);
     lock.unlock();
     wake_();
     lock.lock();
@@ -44,12 +46,20 @@ void side_thread::work_off() {
 }
 
 void side_thread::take_done() {
-  std::vector<job> done;
-  {
-    std::lock_guard const lock(mutex_);
-    done.swap(done_);
+  for (;;) {
+    std::list<job> one;
+    {
+      std::lock_guard const lock(mutex_);
+      if (done_.empty()) return;
+      one.splice(one.end(), done_, done_.begin());
+    }
+    try {
+      one.front().then();
+    } catch (...) {
+      wake_();
+      throw;
+    }
   }
-  for (auto const& one : done) one.then();
 }
 
 }  // namespace yonder::http

@@ -2,12 +2,11 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <thread>
 #include <utility>
-#include <vector>
 
 namespace yonder::http {
 
@@ -15,7 +14,7 @@ namespace yonder::http {
 // the first. Used by the gateway's thread.
 class side_thread {
  public:
-  // `wake`: called on the other thread when take_done() has work.
+  // `wake`: called on the other thread when take_done() has work, and by a take_done() that leaves some.
   explicit side_thread(std::function<void()> wake) : wake_(std::move(wake)) {}
   // What is being done is finished; what waits, or would go on, is not.
   ~side_thread();
@@ -24,6 +23,7 @@ class side_thread {
 
   // `work`, which throws nothing, and then, by take_done(), `then`.
   void run(std::function<void()> work, std::function<void()> then);
+  // Throws what a `then` throws; those behind it are left to the next one.
   void take_done();
 
  private:
@@ -35,8 +35,8 @@ class side_thread {
   std::function<void()> wake_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<job> waiting_;
-  std::vector<job> done_;  // whose work is destroyed by take_done(), too
+  std::list<job> waiting_;
+  std::list<job> done_;  // whose work is destroyed by take_done(), too
   bool ends_ = false;
   std::thread thread_;
 };
