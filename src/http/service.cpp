@@ -105,8 +105,9 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
 }
 
 response no_room() {
-  auto answer = problem(503, to_string(errc::overloaded),
-                        "so many bytes of answers wait to be taken that there is no room for this one");
+  auto answer =
+      problem(503, to_string(errc::overloaded),
+              "so many bytes wait to be read, to be written or to be taken that there is no room for these");
   answer.fields.emplace_back("Retry-After", "1");
   return answer;
 }

@@ -304,6 +304,7 @@ void service::read_then(context& in, wanted_call&& wanted, reader const& read, o
     if (auto refused = read(in.asked, wanted)) return reply(in, std::move(*refused));
     return then(in, wanted);
   }
+  if (!side_.has_room(in.who->name, in.asked.body.size())) return reply(in, no_room());
   struct reading {
     kept_request kept;
     context later;
@@ -320,29 +321,29 @@ void service::read_then(context& in, wanted_call&& wanted, reader const& read, o
     }
   };
   auto const one = std::make_shared<reading>(in, std::move(wanted), mark_of_waiting());
-  side_.run(
-      [one, read] {
-        if (one->later.from->is_gone) return;
-        auto failed = failure_in([&] { one->refused = read(one->kept.asked, one->wanted); });
-        if (failed) one->refused = std::move(failed);
-      },
-      [this, one, then] {
-        if (one->later.from->is_gone) {
-          if (one->wanted.streaming) yonder::detail::cancel(*one->wanted.streaming);
-          return;
-        }
-        one->later.now = told_at_;
-        if (one->refused) return reply(one->later, std::move(*one->refused));
-        auto failed = failure_in([&] {
-          if (!may_still_ask(*one->later.who, told_at_)) {
-            if (one->wanted.streaming) yonder::detail::cancel(*one->wanted.streaming);
-            return reply(one->later, key_is_gone());
-          }
-          if (draining_) return reply(one->later, draining());
-          then(one->later, one->wanted);
-        });
-        if (failed) reply(one->later, std::move(*failed));
-      });
+  auto work = [one, read] {
+    if (one->later.from->is_gone) return;
+    auto failed = failure_in([&] { one->refused = read(one->kept.asked, one->wanted); });
+    if (failed) one->refused = std::move(failed);
+  };
+  auto go_on = [this, one, then] {
+    if (one->later.from->is_gone) {
+      if (one->wanted.streaming) yonder::detail::cancel(*one->wanted.streaming);
+      return;
+    }
+    one->later.now = told_at_;
+    if (one->refused) return reply(one->later, std::move(*one->refused));
+    auto failed = failure_in([&] {
+      if (!may_still_ask(*one->later.who, told_at_)) {
+        if (one->wanted.streaming) yonder::detail::cancel(*one->wanted.streaming);
+        return reply(one->later, key_is_gone());
+      }
+      if (draining_) return reply(one->later, draining());
+      then(one->later, one->wanted);
+    });
+    if (failed) reply(one->later, std::move(*failed));
+  };
+  side_.run({in.who->name, in.from.get(), one->kept.body.size(), std::move(work), std::move(go_on)});
 }
 
 // Goes on when the result of a call can be said without delay: at once, or, of one that has ended with a
@@ -356,22 +357,22 @@ void service::when_written(call_handle const& call, std::function<void()> then) 
   };
   auto const one = std::make_shared<writing>(writing{yonder::detail::take_reply(*call->call), {}, {}});
   call->is_being_written = !call->is_counted;
-  side_.run(
-      [one, call] {
-        try {
-          one->why = write_json(*call->endpoint, one->result, one->json);
-          one->is_written = one->why.empty();
-        } catch (...) {  // without memory: whoever writes it next says so
-        }
-      },
-      [this, one, call, then = std::move(then)] {
-        call->said = true;
-        if (!one->why.empty()) call->unspeakable = unspeakable(*call, one->why);
-        if (one->is_written) call->json = std::move(one->json);
-        then();
-        call->json.reset();
-        if (std::exchange(call->is_being_written, false) && !call->is_counted) count(*call);
-      });
+  auto work = [one, call] {
+    try {
+      one->why = write_json(*call->endpoint, one->result, one->json);
+      one->is_written = one->why.empty();
+    } catch (...) {  // without memory: whoever writes it next says so
+    }
+  };
+  auto go_on = [this, one, call, then = std::move(then)] {
+    call->said = true;
+    if (!one->why.empty()) call->unspeakable = unspeakable(*call, one->why);
+    if (one->is_written) call->json = std::move(one->json);
+    then();
+    call->json.reset();
+    if (std::exchange(call->is_being_written, false) && !call->is_counted) count(*call);
+  };
+  side_.run({call->owner, nullptr, 0, std::move(work), std::move(go_on)});
 }
 
 call_handle service::begin(context const& in, detail::endpoint_entry const& endpoint, options const& settings,

@@ -68,6 +68,7 @@ void service::turn_away(held_request& one, one_call& call) {
 
 void service::abandon(exchange& from) {
   from.is_gone = true;
+  side_.forget(&from);
   forget_waiters(from);
 }
 

@@ -45,9 +45,12 @@ Held pass_on(Held one) {
   if (one.held_at == "write") one.text.resize(100'000, 'x');
   return one;
 }
+std::uint64_t length_of(Held const& one) { return one.text.size(); }
 std::string long_bytes() { return std::string(100'000, '\xff'); }
 
 inline constexpr yonder::task<pass_on> pass_on_task;
+inline constexpr yonder::task<length_of> length_of_task;
+inline constexpr yonder::http::endpoint<length_of_task> length_of_over_http;
 inline constexpr yonder::task<long_bytes> long_bytes_task;
 inline constexpr yonder::http::endpoint<long_bytes_task> long_bytes_over_http;
 inline constexpr yonder::http::endpoint<pass_on_task> pass_on_over_http;
@@ -60,6 +63,11 @@ std::uint64_t calls_of(std::string_view task) {
   for (auto const& one : yonder::detail::snapshot_of(*yonder::detail::current_engine()).tasks)
     if (one.name == task) found += one.calls;
   return found;
+}
+
+// What is not read before somebody lets it.
+std::string held_body(std::size_t size = 100'000) {
+  return R"({"held_at":"read","text":")" + std::string(size, 'x') + "\"}";
 }
 
 }  // namespace
@@ -140,6 +148,50 @@ TEST_CASE("a large request whose key is taken away, or may do less, while it is 
   }
   CHECK(calls_of("http_tests::pass_on") == before);
   Held::is_held.acquire();
+}
+
+TEST_CASE("large requests of one key do not stand before another's, and wait up to a number of bytes") {
+  desk at({}, "0123456789abcdef anna call:*\n0123456789abcdeg bert call:*\n");
+  auto const ask = [&](fields const& key, std::string const& body) {
+    return at.begin("POST", "/v1/tasks/http_tests::length_of", body, key);
+  };
+  auto const anna = bearer("Bearer 0123456789abcdef"), bert = bearer("Bearer 0123456789abcdeg");
+  auto const body = held_body();
+  auto const first = ask(anna, body), second = ask(anna, body), third = ask(anna, body);
+  auto const other =
+      at.begin("POST", "/v1/tasks/http_tests::halve", json::array({std::string(100'000, 'x')}).dump(), bert);
+  for (int i = 0; i < 2; ++i) {
+    Held::is_held.acquire();
+    gate.release();
+  }
+  Held::is_held.acquire();  // the third
+  at.finish(*other);
+  CHECK(other->got->status == 400);
+  CHECK_FALSE(third->got);
+  // What waits now is read no more: whoever sent it goes.
+  auto const large = held_body(std::size_t{40} << 20);
+  auto const one = ask(anna, large), two = ask(anna, large), three = ask(anna, large);
+  CHECK_FALSE(three->got);
+  auto const refused = ask(anna, large);
+  REQUIRE(refused->got);
+  CHECK(refused->got->status == 503);
+  CHECK(refused->body()["code"] == "overloaded");
+  CHECK(refused->field("Retry-After") == "1");
+  auto const of_other = ask(bert, large);
+  CHECK_FALSE(of_other->got);
+  auto const waiting = at.work().waiting();
+  at.work().abandon(*two);
+  CHECK(at.work().waiting() == waiting - 1);
+  auto const again = ask(anna, large);
+  CHECK_FALSE(again->got);
+  for (auto const& gone : {one, three, again, of_other}) at.work().abandon(*gone);
+  gate.release();
+  for (auto const& answered : {first, second, third}) {
+    at.finish(*answered);
+    CHECK(answered->body() == 100'000);
+  }
+  CHECK(at.work().waiting() == 0);
+  CHECK_FALSE(Held::held_up);
 }
 
 TEST_CASE("a large result of a kept call is written beside, too, and one that cannot be said is a failure") {
