@@ -289,7 +289,7 @@ std::optional<response> service::read_arguments(request const& asked, wanted_cal
   return refusal_in([&] {
     detail::json_document document(asked.body.empty() ? "[]" : asked.body, {});
     if (to.stream != nullptr)
-      wanted.streaming = to.stream(engine_, document, 0, wanted.settings);
+      wanted.streaming = begun_stream(to.stream(engine_, document, 0, wanted.settings));
     else
       wanted.content = to.begin(document, 0, wanted.settings);
     if (wanted.is_read_beside && samples_.has(to))
@@ -327,17 +327,11 @@ void service::read_then(context& in, wanted_call&& wanted, reader const& read, o
     if (failed) one->refused = std::move(failed);
   };
   auto go_on = [this, one, then] {
-    if (one->later.from->is_gone) {
-      if (one->wanted.streaming) yonder::detail::cancel(*one->wanted.streaming);
-      return;
-    }
+    if (one->later.from->is_gone) return;
     one->later.now = told_at_;
     if (one->refused) return reply(one->later, std::move(*one->refused));
     auto failed = failure_in([&] {
-      if (!may_still_ask(*one->later.who, told_at_)) {
-        if (one->wanted.streaming) yonder::detail::cancel(*one->wanted.streaming);
-        return reply(one->later, key_is_gone());
-      }
+      if (!may_still_ask(*one->later.who, told_at_)) return reply(one->later, key_is_gone());
       if (draining_) return reply(one->later, draining());
       then(one->later, one->wanted);
     });

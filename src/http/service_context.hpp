@@ -21,12 +21,32 @@ struct service::context {
   std::string id{};  // a segment of the path
 };
 
+// A stream that was begun: it is cancelled with this, unless somebody reads it by then.
+class begun_stream {
+ public:
+  begun_stream() = default;
+  explicit begun_stream(yonder::detail::call_ref call) noexcept : call_(std::move(call)) {}
+  begun_stream(begun_stream&&) noexcept = default;
+  begun_stream& operator=(begun_stream&& other) noexcept {
+    std::swap(call_, other.call_);
+    return *this;
+  }
+  ~begun_stream() {
+    if (call_) yonder::detail::cancel(*call_);
+  }
+  yonder::detail::call_ref const& call() const noexcept { return call_; }
+  void is_read() noexcept { call_.reset(); }
+
+ private:
+  yonder::detail::call_ref call_{};
+};
+
 // What a request wants of a task.
 struct service::wanted_call {
   detail::endpoint_entry const* endpoint = nullptr;
   options settings{};
   yonder::detail::outgoing content{};
-  yonder::detail::call_ref streaming{};  // in place of the content
+  begun_stream streaming{};  // in place of the content
   std::optional<std::chrono::nanoseconds> wait{};
   bool wants_octets = false;
   bool is_read_beside = false;

@@ -244,9 +244,10 @@ void service::stream_task(context& in, wanted_call&& wanted) {
       in, std::move(wanted),
       [this](request const& asked, wanted_call& its) { return read_arguments(asked, its); },
       [this](context& later, wanted_call& its) {
-        auto const call = calls_.begin(*its.endpoint, std::move(its.streaming), later.who->name, later.now);
+        auto const call = calls_.begin(*its.endpoint, its.streaming.call(), later.who->name, later.now);
         sample(*call, later.asked, its);
         std::make_shared<event_stream>(*this, later, call, false)->start();
+        its.streaming.is_read();
       });
 }
 

@@ -6,6 +6,7 @@
 #include <semaphore>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <type_traits>
 
 #include "src/http/service.hpp"
@@ -47,6 +48,9 @@ Held pass_on(Held one) {
 }
 std::uint64_t length_of(Held const& one) { return one.text.size(); }
 std::string long_bytes() { return std::string(100'000, '\xff'); }
+yonder::generator<int> count_on(Held one) {
+  for (int i = 0;; ++i) co_yield i + static_cast<int>(one.text.size());
+}
 
 inline constexpr yonder::task<pass_on> pass_on_task;
 inline constexpr yonder::task<length_of> length_of_task;
@@ -54,14 +58,17 @@ inline constexpr yonder::http::endpoint<length_of_task> length_of_over_http;
 inline constexpr yonder::task<long_bytes> long_bytes_task;
 inline constexpr yonder::http::endpoint<long_bytes_task> long_bytes_over_http;
 inline constexpr yonder::http::endpoint<pass_on_task> pass_on_over_http;
+inline constexpr yonder::task<count_on> count_on_task;
+inline constexpr yonder::http::endpoint<count_on_task> count_on_over_http;
 
 namespace {
 
-// That the hub was given.
-std::uint64_t calls_of(std::string_view task) {
+// That the hub was given, or what has become of them.
+std::uint64_t calls_of(std::string_view task,
+                       std::uint64_t yonder::task_snapshot::*which = &yonder::task_snapshot::calls) {
   std::uint64_t found = 0;
   for (auto const& one : yonder::detail::snapshot_of(*yonder::detail::current_engine()).tasks)
-    if (one.name == task) found += one.calls;
+    if (one.name == task) found += one.*which;
   return found;
 }
 
@@ -148,6 +155,24 @@ TEST_CASE("a large request whose key is taken away, or may do less, while it is 
   }
   CHECK(calls_of("http_tests::pass_on") == before);
   Held::is_held.acquire();
+}
+
+TEST_CASE("a stream whose arguments were read while the gateway began to end does not go on") {
+  desk at;
+  auto const body = held_body();
+  auto const late = at.begin("POST", "/v1/tasks/http_tests::count_on", body);
+  Held::is_held.acquire();
+  at.work().drain();
+  gate.release();
+  at.finish(*late);
+  CHECK(late->got->status == 503);
+  CHECK(late->body()["code"] == "draining");
+  auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (calls_of("http_tests::count_on", &yonder::task_snapshot::cancelled) == 0 &&
+         std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  CHECK(calls_of("http_tests::count_on") == 1);
+  CHECK(calls_of("http_tests::count_on", &yonder::task_snapshot::cancelled) == 1);
 }
 
 TEST_CASE("large requests of one key do not stand before another's, and wait up to a number of bytes") {
