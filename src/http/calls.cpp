@@ -7,7 +7,6 @@
 #include "yonder/call.hpp"
 
 namespace yonder::http {
-namespace {
 
 std::size_t result_bytes(one_call const& one) {
   if (auto const* const failure = yonder::detail::failure_of(*one.call); failure != nullptr)
@@ -17,6 +16,8 @@ std::size_t result_bytes(one_call const& one) {
   for (auto const& buffer : reply.buffers) bytes += buffer.size;
   return bytes;
 }
+
+namespace {
 
 // It was not even started: whoever tries it again, under the same key too, is to have it tried.
 bool may_be_asked_again(one_call const& call) {
@@ -230,7 +231,7 @@ void call_table::end(one_call& call, time_point now) {
     waiting_.erase(until);
     waiter.then(call, false);
   }
-  ended_(call);
+  ended_(keep);
   trim(now);
 }
 

@@ -75,6 +75,9 @@ struct one_call {
   class call_table* table = nullptr;
 };
 
+// Of what a call that has ended gave: of its value, or of the words of its failure.
+std::size_t result_bytes(one_call const& one);
+
 struct call_limits {
   std::size_t kept = 10'000;                        // that have ended
   std::size_t kept_bytes = std::size_t{256} << 20;  // of their results
@@ -89,7 +92,7 @@ struct call_limits {
 // `ended`: is told of every call that has, behind those who wait for it.
 class call_table {
  public:
-  call_table(call_limits limits, std::function<void()> wake, std::function<void(one_call const&)> ended)
+  call_table(call_limits limits, std::function<void()> wake, std::function<void(call_handle const&)> ended)
       : limits_(limits), wake_(std::move(wake)), ended_(std::move(ended)) {}
   ~call_table();
   call_table(call_table const&) = delete;
@@ -149,7 +152,7 @@ class call_table {
 
   call_limits limits_;
   std::function<void()> wake_;
-  std::function<void(one_call const&)> ended_;
+  std::function<void(call_handle const&)> ended_;
   std::unordered_map<one_call*, call_handle> running_;
   std::unordered_map<std::string, call_handle> kept_;
   std::map<std::pair<std::string, std::string>, call_handle> keys_;

@@ -366,13 +366,18 @@ std::string sampler::result(source const& by, one_call const& call) {
   return by.without.write("result", document, 0);
 }
 
-bool sampler::correct(std::string const& id, credential const& who, detail::json_document& document) {
+redaction const* sampler::correctable(std::string const& id, credential const& who) const {
   auto const found = written_.find(id);
-  if (found == written_.end() || (!who.admin && found->second.owner != who.name)) return false;
-  auto const& by = *found->second.by;
+  if (found == written_.end() || (!who.admin && found->second.owner != who.name)) return nullptr;
+  return &found->second.by->without;
+}
+
+bool sampler::correct(std::string const& id, credential const& who, std::string const& correction) {
+  if (correctable(id, who) == nullptr) return false;
+  auto const& by = *written_.at(id).by;
   json_object line;
   line.text("time", time_in_words()).text("call", id).text("task", by.declared->endpoint());
-  line.text("key", who.name).raw("correction", by.without.write("correction", document, 0));
+  line.text("key", who.name).raw("correction", correction);
   add(by, std::move(line).finish() + "\n");
   return true;
 }

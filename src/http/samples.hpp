@@ -84,8 +84,11 @@ class sampler {
   // Its line.
   void ended(one_call const& call);
 
-  // False: that call was not written down, or it is another credential's.
-  bool correct(std::string const& id, credential const& who, detail::json_document& document);
+  // What is left out of a correction of that call; lives as long as this, and may be used on any thread.
+  // Null: the call was not written down, or it is another credential's.
+  redaction const* correctable(std::string const& id, credential const& who) const;
+  // `correction`: as that writes it. False: it is not correctable by now.
+  bool correct(std::string const& id, credential const& who, std::string const& correction);
 
  private:
   struct source {

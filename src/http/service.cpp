@@ -91,7 +91,7 @@ service::service(yonder::detail::engine_ref engine, http_options options, std::u
       keys_(std::move(keys)),
       is_tls_(is_tls),
       proxies_(options_.trusted_proxies),
-      calls_({}, wake, [this](one_call const& ended) { count(ended); }),
+      calls_({}, wake, [this](call_handle const& ended) { count(ended); }),
       side_(std::move(wake)) {
   for (auto const* one : all_endpoints()) {
     switch (one->is) {
@@ -376,8 +376,10 @@ std::shared_ptr<void> service::mark_of_waiting() const {
   return {waiting_.get(), [count = waiting_](void*) { --*count; }};
 }
 
-void service::count(one_call const& ended) {
-  if (ended.endpoint == nullptr || ended.is_being_written) return;
+// When it is known whether its result can be said.
+void service::count(call_handle const& call) {
+  auto const& ended = *call;
+  if (ended.endpoint == nullptr || ended.is_being_written || look_beside(call)) return;
   ended.is_counted = true;
   look_at_result(ended);
   auto const* const failure = ended.failure();

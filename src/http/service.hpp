@@ -173,7 +173,13 @@ class service {
   using reader = std::function<std::optional<response>(request const& asked, wanted_call& wanted)>;
   using on_read = std::function<void(context& in, wanted_call& wanted)>;
   void read_then(context& in, wanted_call&& wanted, reader const& read, on_read const& then);
-  void when_written(call_handle const& call, std::function<void()> then);
+  // `then` goes on when the result of a call can be said without delay: at once, or, of one that has ended
+  // with a large one, when a thread beside has written it, unless whoever asked is gone by then. False: too
+  // much waits for that. `from`: null: nobody asks.
+  bool when_written(call_handle const& call, exchange_ref const& from, std::string const& whose,
+                    std::function<void()> then);
+  bool look_beside(call_handle const& call);
+  void tell_state(context& in, call_handle const& call, response&& head);
   bool is_no_stream(context& in, wanted_call const& wanted);
   void stream_task(context& in, wanted_call&& wanted);
   bool watch_call(context& in, call_handle const& call);
@@ -203,7 +209,7 @@ class service {
   void reply(context& in, response&& answer);
   // Of a request that waits: kept as long as it does.
   std::shared_ptr<void> mark_of_waiting() const;
-  void count(one_call const& ended);
+  void count(call_handle const& call);
 
   yonder::detail::engine_ref engine_;
   http_options options_;

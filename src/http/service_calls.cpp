@@ -72,10 +72,7 @@ constexpr std::size_t large_json = std::size_t{64} << 10;
 // Whether what it has returned is, and was not written yet.
 bool is_large(one_call const& call) {
   if (!call.ended || call.endpoint->write == nullptr || call.failure() != nullptr || call.json) return false;
-  auto const result = yonder::detail::take_reply(*call.call);
-  auto bytes = result.payload.size();
-  for (auto const& buffer : result.buffers) bytes += buffer.size;
-  return bytes >= large_json;
+  return result_bytes(call) >= large_json;
 }
 
 // A request that outlives the one it was made of.
@@ -177,10 +174,8 @@ response state_of(one_call& call) {
   return {.body = std::move(object).finish()};
 }
 
-// Nobody has asked for it yet, and perhaps nobody will: what is large is not written for that.
 void look_at_result(one_call const& call) {
-  constexpr std::size_t most = std::size_t{1} << 20;
-  if (call.said || call.endpoint->write == nullptr || call.bytes > most) return;
+  if (call.said || call.endpoint->write == nullptr || is_large(call)) return;
   std::string unused;
   static_cast<void>(write_result(call, unused));
 }
@@ -279,28 +274,38 @@ std::optional<response> service::read_arguments(request const& asked, wanted_cal
   auto const& to = *wanted.endpoint;
   auto const type = asked.field("content-type");
   wanted.wants_octets = to.write_octets != nullptr && accepts(asked.field("accept"), octets);
-  if (is_media(type, octets) && to.begin_octets != nullptr)
-    return refusal_in([&] { wanted.content = to.begin_octets(asked.body, wanted.settings); });
-  if (!is_media(type, json_type) && !(type.empty() && asked.body.empty()))
+  auto const is_written_down = wanted.is_read_beside && samples_.has(to);
+  auto const as_octets = is_media(type, octets) && to.begin_octets != nullptr;
+  if (!as_octets && !is_media(type, json_type) && !(type.empty() && asked.body.empty()))
     return problem(415, "unsupported_media_type",
                    to.begin_octets != nullptr
                        ? "the arguments have to be application/json or application/octet-stream"
                        : "the arguments have to be application/json");
-  return refusal_in([&] {
+  auto refused = refusal_in([&] {
+    if (as_octets) {
+      wanted.content = to.begin_octets(asked.body, wanted.settings);
+      if (is_written_down) wanted.sampled.push_back(samples_.octets(to, asked.body));
+      return;
+    }
     detail::json_document document(asked.body.empty() ? "[]" : asked.body, {});
     if (to.stream != nullptr)
       wanted.streaming = begun_stream(to.stream(engine_, document, 0, wanted.settings));
     else
       wanted.content = to.begin(document, 0, wanted.settings);
-    if (wanted.is_read_beside && samples_.has(to))
-      wanted.sampled.push_back(samples_.arguments(to, document, 0));
+    if (is_written_down) wanted.sampled.push_back(samples_.arguments(to, document, 0));
   });
+  if (!refused && !asked.field("idempotency-key").empty()) wanted.identity = digest_of_call(wanted);
+  return refused;
 }
 
 // Goes on with what a request brings when that was read: at once, or, where it is large, when a thread beside
 // has done so; meanwhile others are answered. `read`: on any thread, without changing anything else.
 void service::read_then(context& in, wanted_call&& wanted, reader const& read, on_read const& then) {
-  if (in.asked.body.size() < large_json || is_media(in.asked.field("content-type"), octets)) {
+  // Octets are copied; to hash or to write them down takes longer.
+  auto const is_quick = is_media(in.asked.field("content-type"), octets) &&
+                        in.asked.field("idempotency-key").empty() &&
+                        (wanted.endpoint == nullptr || !samples_.has(*wanted.endpoint));
+  if (in.asked.body.size() < large_json || is_quick) {
     if (auto refused = read(in.asked, wanted)) return reply(in, std::move(*refused));
     return then(in, wanted);
   }
@@ -340,33 +345,70 @@ void service::read_then(context& in, wanted_call&& wanted, reader const& read, o
   side_.run({in.who->name, in.from.get(), one->kept.body.size(), std::move(work), std::move(go_on)});
 }
 
-// Goes on when the result of a call can be said without delay: at once, or, of one that has ended with a
-// large one, when a thread beside has written it.
-void service::when_written(call_handle const& call, std::function<void()> then) {
-  if (!is_large(*call)) return then();
+bool service::when_written(call_handle const& call, exchange_ref const& from, std::string const& whose,
+                           std::function<void()> then) {
+  if (!is_large(*call)) {
+    then();
+    return true;
+  }
+  auto const bytes = result_bytes(*call);
+  if (!side_.has_room(whose, bytes)) return false;
   struct writing {
     yonder::detail::reply result;
     std::string json, why;
-    bool is_written = false;
+    bool was_tried = false, is_written = false;
   };
   auto const one = std::make_shared<writing>(writing{yonder::detail::take_reply(*call->call), {}, {}});
-  call->is_being_written = !call->is_counted;
-  auto work = [one, call] {
+  auto const nobody_waits = [from] { return from != nullptr && from->is_gone; };
+  auto work = [one, call, nobody_waits] {
+    if (nobody_waits()) return;
+    one->was_tried = true;
     try {
       one->why = write_json(*call->endpoint, one->result, one->json);
       one->is_written = one->why.empty();
     } catch (...) {  // without memory: whoever writes it next says so
     }
   };
-  auto go_on = [this, one, call, then = std::move(then)] {
-    call->said = true;
+  auto go_on = [this, one, call, nobody_waits, then = std::move(then)] {
+    call->said = call->said || one->was_tried;
     if (!one->why.empty()) call->unspeakable = unspeakable(*call, one->why);
     if (one->is_written) call->json = std::move(one->json);
-    then();
-    call->json.reset();
-    if (std::exchange(call->is_being_written, false) && !call->is_counted) count(*call);
+    auto const end = [&] {
+      call->json.reset();
+      if (std::exchange(call->is_being_written, false) && !call->is_counted) count(call);
+    };
+    try {
+      if (!nobody_waits()) then();
+    } catch (...) {
+      end();
+      throw;
+    }
+    end();
   };
-  side_.run({call->owner, nullptr, 0, std::move(work), std::move(go_on)});
+  side_.run({whose, nullptr, bytes, std::move(work), std::move(go_on)});
+  call->is_being_written = !call->is_counted;
+  return true;
+}
+
+// Of a result that nobody has asked for, and perhaps nobody will: one that is not very large is written
+// beside, to know whether it can be.
+bool service::look_beside(call_handle const& call) {
+  constexpr std::size_t most = std::size_t{1} << 20;
+  return !call->said && is_large(*call) && result_bytes(*call) <= most &&
+         when_written(call, nullptr, call->owner, [mark = mark_of_waiting()] {});
+}
+
+// What has become of a call, behind the status and the fields of `head`.
+void service::tell_state(context& in, call_handle const& call, response&& head) {
+  auto say = [this, call, head = std::move(head), from = in.from, route = in.route,
+              origin = std::string(in.asked.field("origin")), mark = mark_of_waiting()] {
+    auto const asked = request_from(origin);
+    context later{.asked = asked, .from = from, .now = {}, .route = route};
+    auto answer = head;
+    auto failed = failure_in([&] { answer.body = state_of(*call).body; });
+    reply(later, failed ? std::move(*failed) : std::move(answer));
+  };
+  if (!when_written(call, in.from, in.who->name, std::move(say))) reply(in, no_room());
 }
 
 call_handle service::begin(context const& in, detail::endpoint_entry const& endpoint, options const& settings,
@@ -407,12 +449,27 @@ void service::sample(one_call const& call, request const& asked, wanted_call con
 
 // What somebody says of a call that was written down.
 void service::correct_call(context& in) {
-  auto known = false;
-  if (!with_json(in, [&](auto& document) { known = samples_.correct(in.id, *in.who, document); })) return;
-  if (known) return reply(in, {.status = 204, .type = ""});
-  reply(in, problem(404, "unknown_call",
-                    "no call of this id was written down here of late, or it is another key's: "
-                    "yonder::http::samples says which calls are"));
+  if (!is_media(in.asked.field("content-type"), json_type))
+    return reply(in, problem(415, "unsupported_media_type", "the body has to be application/json"));
+  auto const unknown = [this](context& asked) {
+    reply(asked, problem(404, "unknown_call",
+                         "no call of this id was written down here of late, or it is another key's: "
+                         "yonder::http::samples says which calls are"));
+  };
+  auto const* const without = samples_.correctable(in.id, *in.who);
+  if (without == nullptr) return unknown(in);
+  read_then(
+      in, {},
+      [without](request const& asked, wanted_call& its) {
+        return refusal_in([&] {
+          detail::json_document document(asked.body, {});
+          its.sampled.push_back(without->write("correction", document, 0));
+        });
+      },
+      [this, unknown](context& later, wanted_call& its) {
+        if (!samples_.correct(later.id, *later.who, its.sampled.front())) return unknown(later);
+        reply(later, {.status = 204, .type = ""});
+      });
 }
 
 // Of the task and its arguments, however these were spelled.
@@ -437,7 +494,7 @@ call_handle service::start_once(context& in, wanted_call& wanted) {
     reply(in, problem(400, "bad_request", "the field Idempotency-Key has to be 1 to 255 visible characters"));
     return nullptr;
   }
-  auto const content = digest_of_call(wanted);
+  auto const& content = wanted.identity;
   if (auto const known = calls_.find_key(in.who->name, std::string(key))) {
     if (known->content == content) return known;
     reply(in, problem(409, "idempotency_key_reused",
@@ -472,8 +529,16 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
     std::string route, origin;
     bool as_octets;
     call_handle call;
+    std::string whose;
     std::shared_ptr<void> mark;
 
+    // In place of a result for which there is no room: it is kept.
+    response later() const {
+      self->calls_.keep(call);
+      auto said = no_room();
+      said.fields.emplace_back("Location", "/v1/calls/" + call->id());
+      return said;
+    }
     void answer(bool timed_out) const {
       response said;
       if (timed_out && self->ends_with_gateway(*call)) {
@@ -485,22 +550,21 @@ void service::answer_when_ended(context& in, wanted_call const& wanted, call_han
         said.status = 202;
         said.fields.emplace_back("Location", "/v1/calls/" + call->id());
       }
-      if (!from->has_room(said.body.size())) {
-        self->calls_.keep(call);
-        said = no_room();
-        said.fields.emplace_back("Location", "/v1/calls/" + call->id());
-      }
+      say(from->has_room(said.body.size()) ? std::move(said) : later());
+    }
+    void say(response&& said) const {
       auto const asked = request_from(origin);
-      context later{.asked = asked, .from = from, .now = {}, .route = route};
-      self->reply(later, std::move(said));
+      context in{.asked = asked, .from = from, .now = {}, .route = route};
+      self->reply(in, std::move(said));
     }
   };
   auto then = [one = held{this, in.from, in.route, std::string(in.asked.field("origin")), wanted.wants_octets,
-                          call, mark_of_waiting()}](one_call& waited, bool timed_out) {
+                          call, in.who->name, mark_of_waiting()}](one_call&, bool timed_out) {
     one.from->waiters.clear();
     if (timed_out) one.self->calls_.keep(one.call);
-    if (timed_out || one.as_octets || !is_large(waited)) return one.answer(timed_out);
-    one.self->when_written(one.call, [one] { one.answer(false); });
+    if (timed_out || one.as_octets) return one.answer(timed_out);
+    if (!one.self->when_written(one.call, one.from, one.whose, [one] { one.answer(false); }))
+      one.say(one.later());
   };
   if (wait <= wait.zero() && !call->ended) return then(*call, true);
   hold(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(wait),
@@ -536,10 +600,7 @@ void service::spawn_task(context& in) {
         auto const call = start_once(later, its);
         if (call == nullptr) return;
         calls_.keep(call);
-        auto answer = state_of(*call);
-        answer.status = 202;
-        answer.fields.emplace_back("Location", "/v1/calls/" + call->id());
-        reply(later, std::move(answer));
+        tell_state(later, call, {.status = 202, .fields = {{"Location", "/v1/calls/" + call->id()}}});
       });
 }
 
@@ -557,23 +618,15 @@ void service::show_call(context& in) {
                    problem(400, "bad_request", "the parameter wait has to be a number of seconds, 2.5 say"));
     hold = std::min(as_nanoseconds(*value), options_.max_wait);
   }
-  auto const say = [this, call, from = in.from, route = in.route,
-                    origin = std::string(in.asked.field("origin")), mark = mark_of_waiting()] {
-    auto const asked = request_from(origin);
-    context later{.asked = asked, .from = from, .now = {}, .route = route};
-    response answer;
-    auto failed = failure_in([&] { answer = state_of(*call); });
-    reply(later, failed ? std::move(*failed) : std::move(answer));
-  };
-  if (call->ended || hold <= hold.zero() || draining_) return when_written(call, say);
+  if (call->ended || hold <= hold.zero() || draining_) return tell_state(in, call, {});
   wait_for(in, call, in.now + std::chrono::duration_cast<std::chrono::steady_clock::duration>(hold),
            [this, from = in.from, route = in.route, origin = std::string(in.asked.field("origin")),
-            who = in.who, until = in.now + hold, call, say](one_call& one, bool) {
+            who = in.who, until = in.now + hold, call, mark = mark_of_waiting()](one_call& one, bool) {
              from->waiters.clear();
              auto const asked = request_from(origin);
-             context later{.asked = asked, .from = from, .now = {}, .route = route};
+             context later{.asked = asked, .from = from, .now = {}, .route = route, .who = who};
              if (!may_still_see(*who, one, one.ended.value_or(until))) return reply(later, key_is_gone());
-             when_written(call, say);
+             tell_state(later, call, {});
            });
 }
 
@@ -584,9 +637,7 @@ void service::cancel_call(context& in) {
                              "no call of this id is known here, or no longer, or it is another key's"));
   bool const was_running = !call->ended;
   yonder::detail::cancel(*call->call);
-  auto answer = state_of(*call);
-  if (was_running) answer.status = 202;
-  reply(in, std::move(answer));
+  tell_state(in, call, {.status = was_running ? 202U : 200U});
 }
 
 // Every element of an array is the arguments of one call; the answer has what became of each.
@@ -650,11 +701,12 @@ void service::begin_batch(context& in, wanted_call& wanted) {
   for (std::size_t i = 0; i < contents.size(); ++i) {
     auto const call = begin(in, *wanted.endpoint, wanted.settings, std::move(contents[i]));
     if (samples_.wants(*call)) call->sampled.emplace(sampled_call{std::move(wanted.sampled[i])});
-    auto take = [this, all, i, call, from = in.from, route = in.route, origin](bool timed_out) {
+    auto take = [this, all, i, call, from = in.from, route = in.route, origin](bool timed_out,
+                                                                               bool finds_no_room = false) {
       auto& one = *call;
       constexpr std::size_t most = std::size_t{64} << 20;  // of all of them
       auto const is_cut_short = timed_out && ends_with_gateway(one);
-      auto const waits = timed_out || all->bytes > most;
+      auto const waits = timed_out || finds_no_room || all->bytes > most;
       auto failed = failure_in([&] { all->answers[i] = waits ? unfinished(one) : outcome_of(one); });
       if (is_cut_short) failed = cut_short();
       if (failed) all->answers[i] = R"({"error":)" + failed->body + "}";
@@ -670,9 +722,10 @@ void service::begin_batch(context& in, wanted_call& wanted) {
       context later{.asked = asked, .from = from, .now = {}, .route = route};
       reply(later, {.status = all->timed_out ? 202U : 200U, .body = std::move(body)});
     };
-    auto then = [this, call, take = std::move(take)](one_call& one, bool timed_out) {
-      if (timed_out || !is_large(one)) return take(timed_out);
-      when_written(call, [take] { take(false); });
+    auto then = [this, call, take = std::move(take), from = in.from, whose = in.who->name](one_call&,
+                                                                                           bool timed_out) {
+      if (timed_out) return take(true);
+      if (!when_written(call, from, whose, [take] { take(false); })) take(false, true);
     };
     if (wait <= wait.zero() && !call->ended)
       then(*call, true);

@@ -50,6 +50,7 @@ struct service::wanted_call {
   std::optional<std::chrono::nanoseconds> wait{};
   bool wants_octets = false;
   bool is_read_beside = false;
+  digest identity{};                              // under an Idempotency-Key: of the task and its arguments
   std::vector<yonder::detail::outgoing> batch{};  // in place of the content, of each
   std::vector<std::string> sampled{};             // the arguments of each, as they are written down
 };
@@ -80,6 +81,7 @@ json_object summary_of(one_call const& call);
 void append_result(detail::endpoint_entry const& endpoint, yonder::detail::reply const& result,
                    std::string& out);
 // Whether the result of one that has ended can be said in JSON, where that is not known: one_call::failure().
+// Not of a large one.
 void look_at_result(one_call const& call);
 // How far its task has said that it is, as JSON; empty: it has said nothing.
 std::string progress_of(one_call const& call);

@@ -112,9 +112,13 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   }
 
   void finish_watching() {
-    response state;
-    auto const failed = failure_in([&] { state = state_of(*call_); });
-    end(failed ? "error" : "end", failed ? failed->body : state.body);
+    if (std::exchange(finishes_, true)) return;
+    auto say = [me = shared_from_this()] {
+      response state;
+      auto const failed = failure_in([&] { state = state_of(*me->call_); });
+      me->end(failed ? "error" : "end", failed ? failed->body : state.body);
+    };
+    if (!owner_.when_written(call_, from_, who_->name, std::move(say))) end("error", no_room().body);
   }
 
   void send_items(yonder::detail::stream_part& part) {
@@ -217,6 +221,7 @@ class service::event_stream : public std::enable_shared_from_this<event_stream> 
   bool begun_ = false;    // its head is on its way
   bool writing_ = false;  // what follows has to wait
   bool over_ = false;
+  bool finishes_ = false;  // its end is being written, perhaps
   std::string last_{};
   std::string told_{};  // of its progress
 };

@@ -204,6 +204,11 @@ TEST_CASE("large requests of one key do not stand before another's, and wait up 
   CHECK(refused->field("Retry-After") == "1");
   auto const of_other = ask(bert, large);
   CHECK_FALSE(of_other->got);
+  // A result that would wait, too, is kept.
+  auto const full =
+      at.ask("POST", "/v1/tasks/http_tests::pass_on", json{{"held_at", "write"}, {"text", ""}}.dump(), anna);
+  CHECK(full->got->status == 503);
+  CHECK(full->body()["code"] == "overloaded");
   auto const waiting = at.work().waiting();
   at.work().abandon(*two);
   CHECK(at.work().waiting() == waiting - 1);
@@ -215,27 +220,63 @@ TEST_CASE("large requests of one key do not stand before another's, and wait up 
     at.finish(*answered);
     CHECK(answered->body() == 100'000);
   }
+  auto const kept = at.begin("GET", full->field("Location"), "", anna);
+  Held::is_held.acquire();
+  gate.release();
+  at.finish(*kept);
+  CHECK(kept->body()["result"]["text"].get<std::string>().size() == 100'000);
   CHECK(at.work().waiting() == 0);
   CHECK_FALSE(Held::held_up);
 }
 
-TEST_CASE("a large result of a kept call is written beside, too, and one that cannot be said is a failure") {
+TEST_CASE("a large result of a kept call is written beside, too, whoever asks for it and how") {
   desk at;
+  auto const target = std::string("/v1/tasks/http_tests::pass_on/spawn");
   auto const body = json{{"held_at", "write"}, {"text", ""}}.dump();
-  auto const id =
-      at.ask("POST", "/v1/tasks/http_tests::pass_on/spawn", body)->body()["id"].get<std::string>();
-  gate.release(1);  // it is written once to know whether it can be, as it is not much
+  fields const once{{"Idempotency-Key", "one"}};
+  auto const id = at.ask("POST", target, body, once)->body()["id"].get<std::string>();
   while (at.work().running() != 0) at.turn();
-  while (Held::is_held.try_acquire()) {
-  }
-  auto const shown = at.begin("GET", "/v1/calls/" + id);
+  // It is written once to know whether it can be, as it is not very large.
   Held::is_held.acquire();
   CHECK(at.post("halve", "[4]")->body() == 2);
-  CHECK_FALSE(shown->got);
-  gate.release(1);
-  at.finish(*shown);
-  CHECK(shown->body()["state"] == "succeeded");
-  CHECK(shown->body()["result"]["text"].get<std::string>().size() == 100'000);
+  gate.release();
+  while (at.work().waiting() != 0) at.turn();
+  auto const call = "/v1/calls/" + id;
+  struct {
+    std::string method, target, body;
+    fields more;
+    unsigned status;
+  } const ways[]{{"GET", call, "", {}, 200},
+                 {"GET", call + "?wait=5", "", {}, 200},
+                 {"DELETE", call, "", {}, 200},
+                 {"POST", target, body, once, 202},
+                 {"GET", call, "", {{"Accept", "text/event-stream"}}, 200}};
+  for (auto const& one : ways) {
+    CAPTURE(one.method);
+    CAPTURE(one.target);
+    auto const shown = at.begin(one.method, one.target, one.body, one.more);
+    Held::is_held.acquire();
+    CHECK(at.post("halve", "[4]")->body() == 2);
+    CHECK_FALSE(shown->got);
+    gate.release();
+    at.finish(*shown);
+    CHECK(shown->got->status == one.status);
+    auto text = shown->got->body;
+    if (text.starts_with("event: end\ndata: ")) text.erase(0, text.find('{'));
+    auto const state = json::parse(text);
+    CHECK(state["id"] == id);
+    CHECK(state["state"] == "succeeded");
+    CHECK(state["result"]["text"].get<std::string>().size() == 100'000);
+  }
+  // For who has gone it is not written.
+  auto const first = at.begin("GET", call), gone = at.begin("DELETE", call);
+  Held::is_held.acquire();
+  at.work().abandon(*gone);
+  gate.release();
+  at.finish(*first);
+  while (at.work().waiting() != 0) at.turn();
+  CHECK_FALSE(gone->got);
+  CHECK_FALSE(Held::is_held.try_acquire());
   CHECK_FALSE(Held::held_up);
   auto const unsaid = at.post("long_bytes", "[]");
   CHECK(unsaid->got->status == 500);
@@ -243,4 +284,31 @@ TEST_CASE("a large result of a kept call is written beside, too, and one that ca
   auto const text = at.ask("GET", "/metrics")->got->body;
   CHECK(text.find("yonder_http_calls_total{task=\"http_tests::long_bytes\",code=\"undecodable\"} 1\n") !=
         text.npos);
+}
+
+TEST_CASE("a large result that nobody asks for is a failure where it cannot be said") {
+  desk at;
+  at.post("long_bytes/spawn", "[]");
+  while (at.work().running() + at.work().waiting() != 0) at.turn();
+  auto const text = at.ask("GET", "/metrics")->got->body;
+  CHECK(text.find("yonder_http_calls_total{task=\"http_tests::long_bytes\",code=\"undecodable\"} 1\n") !=
+        text.npos);
+}
+
+TEST_CASE("bytes under an Idempotency-Key are hashed beside") {
+  desk at;
+  std::string const bytes(100'000, 'x');
+  auto const ask = [&](std::string_view sent) {
+    auto const one = at.begin("POST", "/v1/tasks/http_tests::reversed/spawn", sent,
+                              {{"Content-Type", "application/octet-stream"}, {"Idempotency-Key", "bytes"}});
+    CHECK_FALSE(one->got);
+    at.finish(*one);
+    return one;
+  };
+  auto const first = ask(bytes), second = ask(bytes);
+  CHECK(first->got->status == 202);
+  CHECK(second->got->status == 202);
+  CHECK(second->body()["id"] == first->body()["id"]);
+  CHECK(ask(bytes + "y")->got->status == 409);
+  while (at.work().running() + at.work().waiting() != 0) at.turn();
 }

@@ -302,6 +302,15 @@ TEST_CASE("a call that was written down is corrected by who made it, or an admin
   CHECK(lines[1]["key"] == "ada");
   CHECK(lines[1]["correction"] == json::parse(R"({"price": 11, "secret": "[redacted]"})"));
   CHECK(lines[2]["correction"] == json::parse(R"({"price": 12})"));
+  // A large one is read beside.
+  std::string const long_text(100'000, 'x');
+  auto const large = at.begin("POST", target, json{{"why", long_text}, {"secret", "s"}}.dump(), ada);
+  CHECK_FALSE(large->got);
+  at.finish(*large);
+  CHECK(large->got->status == 204);
+  auto const wrong = at.ask("POST", target, json(long_text).dump() + "]", ada);
+  CHECK(wrong->got->status == 400);
+  CHECK(lines_of(kept_in.name).back()["correction"] == json{{"why", long_text}, {"secret", "[redacted]"}});
 }
 
 TEST_CASE("a file that is full makes room, and so many stay") {
