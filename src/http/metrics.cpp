@@ -175,6 +175,16 @@ void add_to(std::vector<std::pair<errc, std::uint64_t>>& failed, errc code, std:
     found->second += count;
 }
 
+// Of a task of which a worker has run nothing.
+void add_to(task_snapshot& all, task_snapshot const& task) {
+  all.calls += task.calls;
+  all.succeeded += task.succeeded;
+  all.cancelled += task.cancelled;
+  all.argument_bytes += task.argument_bytes;
+  all.result_bytes += task.result_bytes;
+  for (auto const& [code, count] : task.failed) add_to(all.failed, code, count);
+}
+
 }  // namespace
 
 void metrics::request(std::string_view route, unsigned status) { ++requests_[{std::string(route), status}]; }
@@ -191,6 +201,10 @@ void metrics::call_ended(std::string_view task, errc code, std::chrono::nanoseco
 }
 
 void metrics::gather_unserved(runtime_snapshot& hub) {
+  // Of a pool that is forgotten there are no rows: others may have their names.
+  std::set<task_and_pool> there;
+  for (auto const& task : hub.tasks) there.emplace(task.name, task.pool);
+  std::erase_if(unserved_, [&](auto const& row) { return !there.contains(row); });
   task_snapshot others;
   std::set<task_and_pool> gathered;
   std::erase_if(hub.tasks, [&](task_snapshot& task) {
@@ -200,23 +214,22 @@ void metrics::gather_unserved(runtime_snapshot& hub) {
     if (is_served || unserved_.contains(row)) return false;
     if (!task.name.empty() && unserved_.size() < most_unserved)
       return unserved_.insert(std::move(row)), false;
-    others.calls += task.calls;
-    others.succeeded += task.succeeded;
-    others.cancelled += task.cancelled;
-    others.argument_bytes += task.argument_bytes;
-    others.result_bytes += task.result_bytes;
-    for (auto const& [code, count] : task.failed) add_to(others.failed, code, count);
+    add_to(others, task);
     gathered.insert(std::move(row));
     return true;
   });
   if (gathered.empty()) return;
-  hub.tasks.push_back(std::move(others));
+  auto const nameless = std::find_if(hub.tasks.begin(), hub.tasks.end(),
+                                     [](auto const& task) { return task.name.empty() && task.pool.empty(); });
+  if (nameless != hub.tasks.end())
+    add_to(*nameless, others);
+  else
+    hub.tasks.push_back(std::move(others));
+  // A task that the hub counts among those without a name has no row, and may have a queue.
   std::set<std::string_view> kept;
   for (auto const& task : hub.tasks) kept.insert(task.name);
   auto const is_nameless = [&](queue_snapshot const& one) {
-    if (gathered.contains({one.task, one.pool})) return true;
-    auto const of_task = gathered.lower_bound({one.task, ""});
-    return of_task != gathered.end() && of_task->first == one.task && !kept.contains(one.task);
+    return gathered.contains({one.task, one.pool}) || !kept.contains(one.task);
   };
   std::map<std::string, queue_snapshot> queues;  // by pool
   std::erase_if(hub.queues, [&](queue_snapshot const& one) {

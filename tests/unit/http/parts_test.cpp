@@ -398,3 +398,31 @@ TEST_CASE("names that callers make up are one, past some of them, and keep nobod
   CHECK(seen.queues[1].calls == 6);
   CHECK(seen.queues[1].oldest == 3s);
 }
+
+TEST_CASE("names of rows that are gone are others', and what has no name is one row") {
+  metrics numbers;
+  yonder::runtime_snapshot seen;
+  for (int round = 0; round < 3; ++round) {
+    seen = {};
+    for (std::size_t i = 0; i < metrics::most_unserved; ++i)
+      seen.tasks.push_back(
+          {.name = "classify", .pool = std::to_string(round) + "-" + std::to_string(i), .calls = 1});
+    numbers.gather_unserved(seen);
+    CHECK(seen.tasks.size() == metrics::most_unserved);
+    CHECK(seen.tasks.back().name == "classify");
+  }
+  // The hub has gathered some itself, which have run.
+  seen.tasks.push_back({.name = {}, .calls = 5, .succeeded = 5, .calls_in_frames = 5});
+  seen.tasks.push_back({.name = "one more", .calls = 2, .cancelled = 2});
+  seen.queues = {{.task = "of these", .pool = "p", .calls = 3},
+                 {.task = "classify", .pool = "p", .calls = 4}};
+  numbers.gather_unserved(seen);
+  REQUIRE(seen.tasks.size() == metrics::most_unserved + 1);
+  CHECK(seen.tasks.back().name.empty());
+  CHECK(seen.tasks.back().calls == 7);
+  CHECK(seen.tasks.back().cancelled == 2);
+  REQUIRE(seen.queues.size() == 2);
+  CHECK(seen.queues[0].task == "classify");
+  CHECK(seen.queues[1].task.empty());
+  CHECK(seen.queues[1].calls == 3);
+}
