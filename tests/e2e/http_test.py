@@ -26,7 +26,7 @@ PATIENCE = 60  # seconds, for what must come
 
 
 class Server:
-    def __init__(self, *arguments, keys=None, hub=None, is_gateway=True):
+    def __init__(self, *arguments, keys=None, hub=None, is_gateway=True, environment=None):
         self.folder = tempfile.mkdtemp()
         self.keys = os.path.join(self.folder, "keys")
         if keys is not None:
@@ -34,7 +34,7 @@ class Server:
                 file.write(keys)
         self.process = subprocess.Popen(
             [PROGRAM, *(["--yonder-serve", "127.0.0.1:0", "--keys"] if is_gateway else ["serve"]), self.keys, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **({"YONDER_HUB": hub} if hub else {})})
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **({"YONDER_HUB": hub} if hub else {}), **(environment or {})})
         self.address = self.process.stdout.readline().strip()
         self.port = int(self.address.rsplit(":", 1)[1])
         with open(self.keys) as file:
@@ -629,6 +629,7 @@ class BesideAHub(unittest.TestCase):
         os.environ["YONDER_KEYS"] = self.folder
         self.hub = self.begin([YONDER, "hub", "--bind", "tcp://127.0.0.1:*", "--journal", self.folder + "/journal", "--json"], stdout=subprocess.PIPE)
         said = json.loads(self.hub.stdout.readline())
+        self.address = said["addresses"][0]
         self.addCleanup(self.hub.stdout.close)
         self.worker = said["worker"].split()[-1]
         self.client = next(word for word in said["client"].split() if "tcp://" in word).removeprefix("YONDER_HUB=")
@@ -640,7 +641,7 @@ class BesideAHub(unittest.TestCase):
         return process
 
     def serve(self, **more):
-        server = Server(hub=self.client, keys="0123456789abcdef ada call:*\n0123456789abcdeh root admin\n", **more)
+        server = Server(hub=more.pop("hub", self.client), keys="0123456789abcdef ada call:*\n0123456789abcdeh root admin\n", **more)
         self.addCleanup(server.close)
         return server
 
@@ -670,6 +671,48 @@ class BesideAHub(unittest.TestCase):
             self.assertEqual((answer.status, json.loads(content)["code"]), (403, "forbidden"), content)
         self.assertEqual(server.ask("GET", "/v1/schedules", key="0123456789abcdeh")[1], b"[]")
         self.assertEqual(server.ask("POST", f"/v1/schedules/{(1 << 63) + 1}/fire", key="0123456789abcdeh")[0].status, 404)
+
+    def test_workers_pools_and_maps_of_the_hub_are_told_by_a_gateway_of_its_operator(self):
+        server = self.serve(hub=self.address, environment={"HTTP_SERVER_OPERATES": "1"})
+        root = "0123456789abcdeh"
+
+        def told(target):
+            answer, content = server.ask("GET", target, key=root)
+            self.assertEqual(answer.status, 200, content)
+            return json.loads(content)
+
+        # The token is good once: with it the first has a key made, which the others of this machine have, too.
+        self.begin([PROGRAM, "--yonder-worker", self.worker])
+        while len(told("/v1/workers")) != 1:
+            pass
+        for _ in range(2):
+            self.begin([PROGRAM, "--yonder-worker", self.address])
+        while [one["state"] for one in told("/v1/workers")] != ["idle"] * 3:
+            pass
+        workers = told("/v1/workers")
+        self.assertEqual(len({one["name"] for one in workers}), 3, workers)
+        self.assertEqual(told("/v1/maps"), [])
+        call = json.loads(server.ask("POST", "/v1/tasks/map_that_waits/spawn", [])[1])["id"]
+        while not (maps := told("/v1/maps")) or maps[0]["done"] != 3:
+            pass
+        self.assertEqual([(one["task"], one["failed"], one["total"], one["fraction"]) for one in maps], [("element", 0, 4, 0.75)])
+        self.assertIn(call, [one["calls"] for one in told("/v1/workers")])
+        self.assertIsInstance(told("/v1/pools"), list)
+        # A gateway with a client's key is told of no others' maps, and of neither workers nor pools.
+        other = self.serve()
+        self.assertEqual(other.ask("GET", "/v1/maps", key=root)[1], b"[]")
+        for target in ("/v1/workers", "/v1/pools"):
+            self.assertEqual(other.ask("GET", target, key=root)[0].status, 403)
+        # Several at once are answered, each.
+        answers = []
+        asking = [threading.Thread(target=lambda target=target: answers.append(server.ask("GET", target, key=root)[0].status))
+                  for target in ("/v1/maps", "/v1/pools", "/v1/workers") for _ in range(4)]
+        for one in asking:
+            one.start()
+        for one in asking:
+            one.join()
+        self.assertEqual(answers, [200] * len(asking))
+        server.ask("DELETE", "/v1/calls/" + call)
 
     def test_of_the_hub_it_tells_nothing_that_it_does_not_know(self):
         server = self.serve()

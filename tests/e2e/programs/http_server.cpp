@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <thread>
@@ -129,6 +130,7 @@ int main(int argc, char** argv) {
     here.serve();
     return 0;
   }
-  yonder::runtime here(argc, argv, {.max = 2});
+  // HTTP_SERVER_OPERATES: of a hub elsewhere.
+  yonder::runtime here(argc, argv, {.max = 2, .as_operator = std::getenv("HTTP_SERVER_OPERATES") != nullptr});
   return 3;  // --yonder-serve never gets here
 }
