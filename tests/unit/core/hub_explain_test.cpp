@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a hub says of calls and workers, to whom, and whose calls may be cancelled by whom.
 #include "src/core/call_orders.hpp"
-#include "tests/unit/core/loopback.hpp"
+#include "tests/unit/core/three_callers.hpp"
 
 namespace explained {
 
@@ -11,17 +11,7 @@ using namespace yonder::core::test;
 
 namespace {
 
-struct told {
-  loopback net{hub_config{}};
-  loopback::client_end& caller = net.add_client({}, "key of a caller");
-  loopback::client_end& other = net.add_client({}, "key of another");
-  loopback::client_end& boss = net.add_client({}, "key of the hub", true);
-
-  outcome& ask(loopback::client_end& who, std::string_view what, std::string const& payload) {
-    auto const call = net.submit(who, payload, {.idempotent = true}, what, 0);
-    REQUIRE(who.outcomes.count(call.number) == 1);
-    return who.outcomes.at(call.number);
-  }
+struct told : three_callers {
   text_rows rows(loopback::client_end& who, std::string_view what, std::string const& payload) {
     auto& answer = ask(who, what, payload);
     REQUIRE(answer.ok());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What callers say of maps that go on, and to whom their hub tells it.
 #include "src/core/call_orders.hpp"
-#include "tests/unit/core/loopback.hpp"
+#include "tests/unit/core/three_callers.hpp"
 
 #include <algorithm>
 
@@ -13,17 +13,7 @@ using namespace yonder::core::test;
 
 namespace {
 
-struct scene {
-  loopback net{hub_config{}};
-  loopback::client_end& caller = net.add_client({}, "key of a caller");
-  loopback::client_end& other = net.add_client({}, "key of another");
-  loopback::client_end& boss = net.add_client({}, "key of the hub", true);
-
-  outcome& ask(loopback::client_end& who, std::string_view what, std::string const& payload) {
-    auto const call = net.submit(who, payload, {.idempotent = true}, what, 0);
-    REQUIRE(who.outcomes.count(call.number) == 1);
-    return who.outcomes.at(call.number);
-  }
+struct scene : three_callers {
   void tell(loopback::client_end& who, map_report const& report) {
     CHECK(ask(who, tell_map, encode_map(report)).ok());
   }
