@@ -2,6 +2,7 @@
 #include "src/http/side_thread.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "src/platform/thread.hpp"
@@ -40,7 +41,8 @@ void side_thread::run(job&& one) {
                             [&](auto const& each) { return each.whose == added.whose; });
     if (own == turns_.end()) {
       own = first.begin();
-      turns_.splice(turns_.end(), first);
+      bool const is_before = !turns_.empty() && turns_.back().is_worked_on;
+      turns_.splice(is_before ? std::prev(turns_.end()) : turns_.end(), first);
     }
     own->jobs.splice(own->jobs.end(), made);
   }
@@ -66,7 +68,7 @@ void side_thread::forget(void const* of) {
         if (one->of == of) forgotten.splice(forgotten.end(), jobs, one);
         one = next;
       }
-      each = jobs.empty() ? turns_.erase(each) : std::next(each);
+      each = jobs.empty() && !each->is_worked_on ? turns_.erase(each) : std::next(each);
     }
   }
   for (auto const& one : forgotten) release(one);
@@ -80,13 +82,13 @@ void side_thread::work_off() {
     std::list<job> next;
     auto const own = turns_.begin();
     next.splice(next.end(), own->jobs, own->jobs.begin());
-    if (own->jobs.empty())
-      turns_.erase(own);
-    else
-      turns_.splice(turns_.end(), turns_, own);
+    turns_.splice(turns_.end(), turns_, own);
+    own->is_worked_on = true;
     lock.unlock();
     next.front().work();
     lock.lock();
+    own->is_worked_on = false;
+    if (own->jobs.empty()) turns_.erase(own);
     done_.splice(done_.end(), next);
     lock.unlock();
     wake_();

@@ -44,7 +44,8 @@ class side_thread {
  private:
   struct turn {
     std::string whose;
-    std::list<job> jobs;  // never none
+    std::list<job> jobs;
+    bool is_worked_on = false;  // the last of all, whether there are more or none
   };
   void work_off();
   void release(job const& one);
