@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -232,8 +233,8 @@ class service {
   using buckets = std::unordered_map<std::string, bucket>;
   bool take_token(buckets& from, std::string const& whose, time_point now) const;
   buckets by_key_;
-  buckets by_address_;  // of those without a key
-  bool draining_ = false;
+  buckets by_address_;                  // of those without a key
+  std::atomic<bool> draining_ = false;  // read on any thread
   bool lets_go_ = false;
   bool has_held_ = false;
   std::shared_ptr<std::size_t> waiting_ = std::make_shared<std::size_t>(0);  // may be outlived by marks

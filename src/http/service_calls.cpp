@@ -326,8 +326,8 @@ void service::read_then(context& in, wanted_call&& wanted, reader const& read, o
     }
   };
   auto const one = std::make_shared<reading>(in, std::move(wanted), mark_of_waiting());
-  auto work = [one, read] {
-    if (one->later.from->is_gone) return;
+  auto work = [this, one, read] {
+    if (one->later.from->is_gone || draining_) return;
     auto failed = failure_in([&] { one->refused = read(one->kept.asked, one->wanted); });
     if (failed) one->refused = std::move(failed);
   };
