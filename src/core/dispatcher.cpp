@@ -532,6 +532,10 @@ void dispatcher::join(time_point now, worker_session& worker, image& program) {
   worker.served_since = now;
   ++program.workers;
   ++in_service_;
+  if (is_of_own_program(program)) {
+    ++own_in_service_;
+    if (program.workers == 1) own_program_changed(program.home->own_model);
+  }
   if (worker.pool != nullptr) {
     ++worker.pool->in_service;
     if (worker.pool->program != &program && !worker.pool->on_demand) learn(now, *worker.pool, program);

@@ -65,8 +65,11 @@ class dispatcher {
   void add_pool(pool_record& pool);
   // The pool's workers do not come: others start theirs for its functions, as far as they may have them.
   void hand_over(pool_record const& failing);
-  // Whether workers that the hub starts have this, as far as is known.
-  bool could_offer(std::string_view name, std::uint64_t signature, build_choice const& build = {}) const;
+  // Whether workers that the hub starts have this, as far as is known: of a service whose workers are of a
+  // program of their own (pool_record::own_model), what that one has, and of others what the first pool's
+  // has. What is not known may be.
+  bool could_offer(pool_config const* own_model, std::string_view name, std::uint64_t signature,
+                   build_choice const& build = {}) const;
   // The pool's workers turn out to offer this.
   void learn(time_point now, pool_record& pool, image& program);
 
@@ -192,8 +195,10 @@ class dispatcher {
   // Of what other builds the workers are that have it; none: no worker has it.
   std::optional<failure> explain_builds(std::string const& name, std::uint64_t signature,
                                         build_choice const& build) const;
+  // `own_model`: as of could_offer().
   failure explain_unknown(std::string const& name, std::uint64_t signature,
-                          std::vector<function_info> const* callers_functions) const;
+                          std::vector<function_info> const* callers_functions,
+                          pool_config const* own_model = nullptr) const;
 
   // --- waits that are long
 
@@ -243,7 +248,11 @@ class dispatcher {
   static void count_loaded(worker_session& worker);
   static void note_waiting(worker_session& worker, std::size_t first);
   bool could_serve_better(image const& one) const;
-  bool sources_known() const;
+  bool sources_known(function_record const& function) const;
+  void own_program_changed(pool_config const* own_model);
+  static bool is_of_own_program(image const& one) {
+    return one.home != nullptr && one.home->own_model != nullptr;
+  }
   void leave_image(time_point now, worker_session& worker);
   void list_images();
   static bool has_takers(function_record const& function);
@@ -275,7 +284,8 @@ class dispatcher {
   std::uint64_t last_image_ = 0;
   std::size_t queued_ = 0;
   bool nested_came_ = false;
-  std::size_t in_service_ = 0;  // workers that take work
+  std::size_t in_service_ = 0;      // workers that take work
+  std::size_t own_in_service_ = 0;  // of them, those of a service's own program
   time_point spread_due_ = never;
   time_point batch_due_ = never;
   bool some_stranded_ = false;

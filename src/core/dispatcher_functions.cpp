@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -166,22 +167,39 @@ void dispatcher::add_pool(pool_record& pool) {
   for (auto* const function : pool.program->functions) find_pool(*function);
 }
 
-bool dispatcher::could_offer(std::string_view name, std::uint64_t signature,
+// Where workers are started elsewhere the file there may be another one by now, of any build. What a
+// service's own program has its workers know better than its model, as long as there are any.
+bool dispatcher::could_offer(pool_config const* own_model, std::string_view name, std::uint64_t signature,
                              build_choice const& build) const {
-  return std::any_of(pools_.begin(), pools_.end(), [&](auto const* pool) {
-    auto const& program = pool->program;
-    auto const may_change = pool->config.elsewhere;  // the file there may be another one by now
-    return program == nullptr || program->has(name, signature, may_change ? build_choice{} : build);
-  });
+  if (own_model == nullptr) {
+    if (pools_.empty()) return false;
+    auto const& first = *pools_.front();
+    auto const asked = first.config.elsewhere ? build_choice{} : build;
+    return first.program == nullptr || first.program->has(name, signature, asked);
+  }
+  auto const asked = own_model->elsewhere ? build_choice{} : build;
+  auto is_known = false;
+  for (auto const* const one : in_order_) {
+    if (one->workers == 0 || one->home == nullptr || one->home->own_model != own_model) continue;
+    if (one->has(name, signature, asked)) return true;
+    is_known = true;
+  }
+  auto const& all = own_model->functions;
+  if (is_known || all.empty()) return !is_known;
+  return takes(asked, own_model->made_of) && std::any_of(all.begin(), all.end(), [&](auto const& one) {
+           return one.signature == signature && one.name == name;
+         });
 }
 
-// Pools that are known to offer it come first, then those of which nothing is known.
+// Of calls that say what they need, the pool that was made for that, if what its workers are made of has it.
+// Of others those come first that are known to offer it, then those of which nothing is known.
 void dispatcher::find_pool(function_record& function) {
+  auto* const home = function.home;
+  auto const& [name, signature, build] = std::tie(function.name, function.signature, function.build);
   auto const at_home =
-      function.home != nullptr &&
-      (function.home->recruits ? could_recruit(function.name, function.signature, function.build)
-                               : could_offer(function.name, function.signature, function.build));
-  pool_record* found = at_home ? function.home : nullptr;
+      home != nullptr && (home->recruits ? could_recruit(name, signature, build)
+                                         : could_offer(home->own_model, name, signature, build));
+  pool_record* found = at_home ? home : nullptr;
   for (auto* const pool : pools_) {
     if (function.home != nullptr) break;
     auto const offers = pool->program != nullptr && has_offer(function, *pool->program);

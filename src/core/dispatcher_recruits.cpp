@@ -46,7 +46,7 @@ bool dispatcher::could_recruit(std::string_view name, std::uint64_t signature, b
 
 worker_session* dispatcher::find_recruit(std::string_view name, std::uint64_t signature,
                                          build_choice const& build, bool& none_has) {
-  none_has = in_service_ != 0;
+  none_has = in_service_ != own_in_service_;
   for (auto* const one : in_order_) {
     if (one->home != nullptr || !one->has(name, signature, build)) continue;
     none_has = false;

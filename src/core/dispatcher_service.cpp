@@ -13,6 +13,7 @@ void dispatcher::leave_service(time_point now, worker_session& worker) {
     YONDER_CHECK(in_service_ != 0 && (worker.pool == nullptr || worker.pool->in_service != 0),
                  "the workers in service are fewer than those that leave");
     --in_service_;
+    if (is_of_own_program(*worker.program)) --own_in_service_;
     if (worker.pool != nullptr) --worker.pool->in_service;
     if (worker.pool != nullptr && worker.waits) --worker.pool->waiting;
     if (std::exchange(worker.expires, false)) {
@@ -44,8 +45,10 @@ void dispatcher::leave_image(time_point now, worker_session& worker) {
   if (std::exchange(worker.counted_loaded, false)) --worker.program->loaded;
   if (std::exchange(worker.counted_singles, false) && --worker.program->loaded_singles == 0)
     worker.program->waits_as = {};
-  --worker.program->workers;
+  auto const is_last = --worker.program->workers == 0;
+  auto const* const own = is_of_own_program(*worker.program) ? worker.program->home->own_model : nullptr;
   release(now, *std::exchange(worker.program, nullptr));
+  if (is_last && own != nullptr) own_program_changed(own);
 }
 
 }  // namespace yonder::core

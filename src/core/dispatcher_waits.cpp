@@ -38,10 +38,19 @@ std::vector<call_record*> dispatcher::waiting_for(pool_record const& pool) const
 
 // --- functions that nobody offers
 
-// Somebody is there, or could be started, whose functions are known.
-bool dispatcher::sources_known() const {
+// Of a function that no pool starts workers for: somebody is there, or could be started, whose functions are
+// known. Workers of a service's own program say nothing of what others have.
+bool dispatcher::sources_known(function_record const& function) const {
+  if (function.home != nullptr && !function.home->recruits) return true;  // its pool would, were they not
   auto const known = [](auto const* pool) { return pool->program != nullptr; };
-  return in_service_ != 0 || (!pools_.empty() && std::all_of(pools_.begin(), pools_.end(), known));
+  return in_service_ != own_in_service_ ||
+         (!pools_.empty() && std::all_of(pools_.begin(), pools_.end(), known));
+}
+
+// The first of its workers that has this table has come, or the last one is gone.
+void dispatcher::own_program_changed(pool_config const* own_model) {
+  for (auto& [key, function] : functions_)
+    if (key.home != nullptr && key.home->own_model == own_model) find_pool(*function);
 }
 
 // A worker knows better than the configuration of its pool, or an earlier worker, what the pool offers.
@@ -73,7 +82,7 @@ function_record* dispatcher::unknown(time_point now) {
       unoffered_.remove(function);
       function.was_offered = false;
       release(function);
-    } else if ((function.pool == nullptr || YONDER_MUTANT(pool_offers_ignored)) && sources_known()) {
+    } else if ((function.pool == nullptr || YONDER_MUTANT(pool_offers_ignored)) && sources_known(function)) {
       unoffered_.remove(function);
       function.was_offered = false;
       return &function;
@@ -115,26 +124,34 @@ std::optional<failure> dispatcher::explain_builds(std::string const& name, std::
 }
 
 failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signature,
-                                    std::vector<function_info> const* callers_functions) const {
+                                    std::vector<function_info> const* callers_functions,
+                                    pool_config const* own_model) const {
   failure error;
   error.code = errc::unknown_function;
   std::vector<std::string_view> others;
-  for (auto const& [key, other] : functions_) {
-    if (other->offers.empty() || other->home != nullptr) continue;
-    if (other->name == name && other->signature != signature) {
-      error.code = errc::signature_mismatch;
-      error.message = "workers have \"" + name + "\" with another structure";
-      if (!other->schema.empty()) error.message += "; theirs: " + other->schema;
-      if (callers_functions == nullptr) return error;
-      for (auto const& mine : *callers_functions) {
-        if (mine.name == name && mine.signature == signature && !mine.schema.empty()) {
-          error.message += "; the caller's: " + mine.schema;
-        }
+  // Whether it is the one that was meant.
+  auto const note = [&](auto const& other) {
+    others.emplace_back(other.name);
+    if (other.name != name || other.signature == signature) return false;
+    error.code = errc::signature_mismatch;
+    error.message = "workers have \"" + name + "\" with another structure";
+    if (!other.schema.empty()) error.message += "; theirs: " + other.schema;
+    if (callers_functions == nullptr) return true;
+    for (auto const& mine : *callers_functions) {
+      if (mine.name == name && mine.signature == signature && !mine.schema.empty()) {
+        error.message += "; the caller's: " + mine.schema;
       }
-      return error;
     }
-    others.emplace_back(other->name);
+    return true;
+  };
+  for (auto const& [key, other] : functions_) {
+    auto const* const of = other->home == nullptr ? nullptr : other->home->own_model;
+    if (other->offers.empty() || of != own_model || (of == nullptr && other->home != nullptr)) continue;
+    if (note(*other)) return error;
   }
+  if (own_model != nullptr && others.empty())
+    for (auto const& other : own_model->functions)
+      if (note(other)) return error;
   // Those first that begin like what was asked for.
   std::sort(others.begin(), others.end(), [&](auto one, auto two) {
     auto const like = [&](std::string_view it) {
@@ -143,6 +160,7 @@ failure dispatcher::explain_unknown(std::string const& name, std::uint64_t signa
     auto const alike = like(one), others_alike = like(two);
     return alike != others_alike ? alike > others_alike : one < two;
   });
+  others.erase(std::unique(others.begin(), others.end()), others.end());  // of several pools
   auto const count = others.size();
   std::string names;
   for (auto const other : std::span(others).first(std::min(count, names_told)))

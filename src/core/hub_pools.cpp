@@ -22,7 +22,8 @@ pool_record* hub::state::find_home(std::string_view asked, std::uint64_t session
   } else if (auto missing = pools.unsatisfiable(needs); !missing.empty()) {
     refused = failure_of(errc::unsatisfiable, std::move(missing));
   } else if (!could_serve(needs)) {
-    refused = explain_unknown(session, needs.service, needs.service_signature, needs.build);
+    refused = explain_unknown(session, needs.service, needs.service_signature, needs.build,
+                              pools.own_model_of(needs));
   } else {
     return &pools.make(asked, std::move(needs));
   }
@@ -98,13 +99,14 @@ bool hub::state::may_be_of(build_choice const& build) {
   });
 }
 
-// Whether some worker has, or may have, the service. Of those of another program nothing is known.
+// Whether some worker has, or may have, the service. Of those of another program elsewhere nothing is known
+// for good.
 bool hub::state::could_serve(requirements const& needs) {
   if (needs.service.empty()) return true;
   auto const* const model = pools.model_of(needs);
   if (model == nullptr) return work.could_recruit(needs.service, needs.service_signature, needs.build);
   return (model->elsewhere && model->functions.empty()) ||
-         work.could_offer(needs.service, needs.service_signature, needs.build);
+         work.could_offer(pools.own_model_of(needs), needs.service, needs.service_signature, needs.build);
 }
 
 // The same, and for no needs the hub's own.
@@ -139,10 +141,10 @@ call_record* hub::state::admit(time_point now, call_record& call, outputs& out) 
 }
 
 failure hub::state::explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature,
-                                    build_choice const& build) {
+                                    build_choice const& build, pool_config const* own_model) {
   if (auto of_others = work.explain_builds(name, signature, build)) return std::move(*of_others);
   auto const* const client = sessions.client(session);
-  return work.explain_unknown(name, signature, client == nullptr ? nullptr : &client->functions);
+  return work.explain_unknown(name, signature, client == nullptr ? nullptr : &client->functions, own_model);
 }
 
 // --- services of workers that came by themselves

@@ -606,6 +606,9 @@ struct pool_record {
   bool expected = false;     // as function_record::expected
   bool is_set = false;       // somebody has said how large it is: it is not forgotten
   bool recruits = false;     // its workers are some that came by themselves, for as long as they are needed
+  // Of a service whose workers are of a program of their own, its model; null: they are of the first pool's,
+  // or came by themselves.
+  pool_config const* own_model = nullptr;
   bool lacks_recruits = false;    // none of those is idle now
   turn_wait lacks;                // of it, and it has no other worker
   bool shrinks = false;           // idle workers past its largest number go at once

@@ -517,7 +517,7 @@ struct hub::state {
   void recall_waiting(time_point now, worker_session& worker, outputs& out);
   void spread(time_point now, outputs& out);
   failure explain_unknown(std::uint64_t session, std::string const& name, std::uint64_t signature,
-                          build_choice const& build = {});
+                          build_choice const& build = {}, pool_config const* own_model = nullptr);
   void tell_of_wait(time_point now, function_record& function, outputs& out);
   void fail_unknown_functions(time_point now, outputs& out);
   void start_failed(time_point now, std::uint64_t start, std::string const& reason,

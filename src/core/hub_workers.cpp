@@ -401,10 +401,11 @@ void hub::state::fail_unknown_functions(time_point now, outputs& out) {
   while (auto* const function = work.unknown(now)) {
     if (find_other_home(now, *function)) continue;
     ++function->calls;  // keeps it while its calls end
+    auto const* const own = function->home != nullptr ? function->home->own_model : nullptr;
     while (!function->queue.empty()) {
       auto& call = function->queue.any();
-      fail(now, call, explain_unknown(call.id.session, function->name, function->signature, function->build),
-           out);
+      fail(now, call,
+           explain_unknown(call.id.session, function->name, function->signature, function->build, own), out);
     }
     --function->calls;
     work.release(*function);

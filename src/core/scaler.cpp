@@ -38,11 +38,15 @@ scaler::scaler(limits const& allowed, std::vector<pool_config> const& pools, ran
 
 bool scaler::launches() const { return configured_ != 0 && pools_.front()->config.max_workers != 0; }
 
-pool_config const* scaler::model_of(requirements const& needs) const {
+pool_config const* scaler::own_model_of(requirements const& needs) const {
   auto const found = std::find_if(limits_.services.begin(), limits_.services.end(),
                                   [&](auto const& one) { return one.first == needs.service; });
-  if (found != limits_.services.end()) return &found->second;
-  return launches() ? &pools_.front()->config : nullptr;
+  return found == limits_.services.end() ? nullptr : &found->second;
+}
+
+pool_config const* scaler::model_of(requirements const& needs) const {
+  auto const* const own = own_model_of(needs);
+  return own == nullptr && launches() ? &pools_.front()->config : own;
 }
 
 pool_record* scaler::find(std::string_view key) {
@@ -76,7 +80,8 @@ std::string scaler::unsatisfiable(requirements const& needs) const {
 
 pool_record& scaler::make(std::string_view key, requirements&& needs) {
   auto const* const model = model_of(needs);
-  auto const is_named = model != nullptr && (configured_ == 0 || model != &pools_.front()->config);
+  auto const* const own = own_model_of(needs);
+  auto const is_named = own != nullptr;
   auto& pool = *pools_.emplace_back(std::make_unique<pool_record>());
   pool.recruits = model == nullptr;
   if (pool.recruits)
@@ -95,6 +100,7 @@ pool_record& scaler::make(std::string_view key, requirements&& needs) {
   if (needs.scaledown_window >= 0) pool.config.scaledown_window = needs.scaledown_window;
   pool.config.park_window = needs.park_window;
   pool.on_demand = true;
+  pool.own_model = own;
   pool.key = key;
   pool.needs = std::move(needs);
   asks_ = asks_ || (pool.leases() && !ledger_ && !asked_);

@@ -47,6 +47,8 @@ class scaler {
   pool_record* find(std::string_view key);
   // After what a pool for these needs is made; null: its workers come by themselves.
   pool_config const* model_of(requirements const& needs) const;
+  // The same where it is the service's own; null: it is not.
+  pool_config const* own_model_of(requirements const& needs) const;
   // Why there can be none, in words; empty: it can be made.
   std::string unsatisfiable(requirements const& needs) const;
   pool_record& make(std::string_view key, requirements&& needs);

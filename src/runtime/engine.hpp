@@ -53,7 +53,8 @@ struct engine_config {
   std::size_t max_decoded_bytes = 0;
   std::uint64_t max_value_bytes = 0;                     // by reference: of one, and of all that are kept
   core::duration drain_timeout = 0;                      // of its end in good order
-  bool no_workers = false;                               // none is started here, and none can connect
+  bool no_workers = false;                               // none is started here, and none can connect,
+  bool has_service_pools = false;                        // but those of some services
   yonder::executor executor;                             // of coroutines; none: a thread of the engine's own
   log_sink log;                                          // none: stderr
   std::shared_ptr<runtime_detail::trace_writer> traces;  // of the hub; null: none

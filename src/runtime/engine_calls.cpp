@@ -268,7 +268,7 @@ call_ref engine::refusal_of(task_entry const& task, options const& settings, out
     return ended(task, errc::bad_configuration,
                  "the traceparent is '" + std::string(settings.traceparent->view()) +
                      "'; W3C Trace Context has 00-<32 hex>-<16 hex>-<2 hex>, in lower case");
-  if (config_.no_workers)
+  if (config_.no_workers && !(call.of_service && config_.has_service_pools))
     return ended(
         task, errc::unsatisfiable,
         "this runtime has no workers, and none can come; set runtime_options::max, or `bind` for workers "

@@ -37,6 +37,12 @@ runtime_options with_sizes(runtime_options options) {
   return options;
 }
 
+bool has_service_pools(runtime_options const& options) {
+  if (!options.launch) return false;
+  auto const pools = options.launch->pools();
+  return std::any_of(pools.begin(), pools.end(), [](auto const& one) { return one.name != "default"; });
+}
+
 unsigned most_processes(runtime_options const& options) {
   return options.max.value_or(std::max({1U, std::thread::hardware_concurrency(), options.min}));
 }

@@ -14,6 +14,9 @@ namespace yonder::runtime_detail {
 // As its plan says of the pool of processes of this machine, whose numbers are no other pool's.
 runtime_options with_sizes(runtime_options options);
 
+// Whether the plan has pools of services, which have workers whatever with_sizes() says.
+bool has_service_pools(runtime_options const& options);
+
 // How many processes of this machine may be workers of a pool.
 unsigned most_processes(runtime_options const& options);
 

@@ -368,6 +368,7 @@ detail::engine_config engine_config_of(runtime_options const& options, bool embe
   config.log = options.log;
   config.own_thread = options.own_thread;
   config.no_workers = embeds_hub && with_sizes(options).max == 0U && options.bind.empty();
+  config.has_service_pools = embeds_hub && has_service_pools(options);
   config.client.secret = {platform::random_number(), platform::random_number()};
   config.client.session = core::session_of(config.client.secret);
   config.client.name = process_name(::getpid());
