@@ -71,6 +71,7 @@ void dispatcher::forget(function_record& function) {
   for (auto* const by : function.offers) std::erase(by->functions, &function);
   if (last_function_ == &function) last_function_ = nullptr;
   if (function.home != nullptr) --function.home->users;
+  if (function.numbers != nullptr) task_tally::let_go(*function.numbers);
   functions_.erase({function.home, function.name, function.signature, function.build});
 }
 

@@ -82,7 +82,8 @@ void hub::state::let_workers_go(time_point now, outputs& out) {
   auto const calm = pools.is_calm(now);
   auto const before = out.size();
   let_go_idle(now, out);
-  pools.forget_unused(now);
+  pools.forget_unused(
+      now, [this](pool_record const& pool) { tally.pool_is_gone(name_of_pool(pool), kind_of_pool(pool)); });
   YONDER_CHECK(!calm || (out.size() == before && pools.is_calm(now)), "pools are calm, and let a worker go");
 }
 

@@ -213,7 +213,8 @@ void hub::state::set_terms(time_point now, call_record& call, call_message const
   ++call.function->calls;
   if (call.function->numbers == nullptr) {
     auto const* const pool = call.function->pool;
-    call.function->numbers = &tally.of(said.function, pool != nullptr ? name_of_pool(*pool) : std::string());
+    call.function->numbers =
+        &tally.hold(said.function, pool != nullptr ? name_of_pool(*pool) : std::string());
   }
   call.function->numbers->calls += range.count;
   call.function->numbers->argument_bytes += call.bytes;

@@ -18,15 +18,18 @@ std::string hex(std::uint32_t number) {
   return text;
 }
 
+// What such pools are called together that are made for calls.
+std::string kind_of(pool_record const& pool) { return pool.has_service() ? pool.needs.service : "needs"; }
+
 // The same in every hub, as long as its needs are.
 std::string name_of(pool_record const& pool, bool is_first) {
-  if (pool.on_demand)
-    return (pool.has_service() ? pool.needs.service : "needs") + "-" +
-           hex(crc32c(std::as_bytes(std::span(pool.key))));
+  if (pool.on_demand) return kind_of(pool) + "-" + hex(crc32c(std::as_bytes(std::span(pool.key))));
   return std::string(first_pool) + (is_first ? "" : "-" + std::to_string(pool.config.id));
 }
 
 }  // namespace
+
+std::string hub::state::kind_of_pool(pool_record const& pool) { return kind_of(pool); }
 
 std::string hub::state::name_of_pool(pool_record const& pool) {
   return name_of(pool, &pool == pools.pools().front().get());

@@ -457,6 +457,7 @@ struct hub::state {
   void answer_order(time_point now, client_session& client, call_id id, std::string const& value,
                     outputs& out);
   std::string name_of_pool(pool_record const& pool);
+  static std::string kind_of_pool(pool_record const& pool);
 
   // hub_explain.cpp: what is said of one call, and of who runs what
   std::size_t calls_before(call_record& call);

@@ -133,7 +133,7 @@ void scaler::give_way(time_point now) {
   if (least != nullptr && add(least->used_last, limits_.pool_memory) <= now) least->gives_way = true;
 }
 
-void scaler::forget_unused(time_point now) {
+void scaler::forget_unused(time_point now, std::function<void(pool_record const&)> const& gone) {
   give_way(now);
   for (auto place = pools_.size(); place > configured_; --place) {
     auto& pool = *pools_[place - 1];
@@ -141,6 +141,7 @@ void scaler::forget_unused(time_point now) {
     auto const stays = pool.least() + pool.wanted != 0 || pool.is_set;
     if (stays && pool.impossible.empty()) continue;
     if (pool.start_not_before > now && !YONDER_MUTANT(failure_forgotten)) continue;
+    gone(pool);
     if (last_ == &pool) last_ = nullptr;
     std::erase(short_, &pool);
     by_key_.erase(pool.key);

@@ -4,6 +4,7 @@
 #include "src/core/hub_records.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 
@@ -52,8 +53,8 @@ class scaler {
   // Why there can be none, in words; empty: it can be made.
   std::string unsatisfiable(requirements const& needs) const;
   pool_record& make(std::string_view key, requirements&& needs);
-  // Those that have neither calls nor workers.
-  void forget_unused(time_point now);
+  // Those that have neither calls nor workers. Calls gone(pool) for each, before it goes.
+  void forget_unused(time_point now, std::function<void(pool_record const&)> const& gone);
 
   // A worker has come that takes its first call when it has answered the welcome: the delay, after which a
   // further one is started, begins anew, unless more calls wait than that one and those that come will take.
