@@ -217,7 +217,9 @@ void hub::state::set_terms(time_point now, call_record& call, call_message const
         &tally.hold(said.function, pool != nullptr ? name_of_pool(*pool) : std::string());
   }
   call.function->numbers->calls += range.count;
-  call.function->numbers->argument_bytes += call.bytes;
+  // Of a batch of which some calls were known there is the part that was not.
+  auto const is_whole = range.count == items.count;
+  call.function->numbers->argument_bytes += is_whole ? size_of(*whole) : range.bytes;
   call.policy = said.policy;
   call.batching = said.batching;
   call.function->batches = said.batching.max_items != 0;

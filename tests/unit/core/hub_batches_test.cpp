@@ -414,6 +414,23 @@ TEST_CASE("a caller that comes back asks for parts of its batch, which is one th
   }
 }
 
+TEST_CASE("of a batch that comes again the arguments are counted of what was not known") {
+  tested_batches t;
+  t.client.batch(1, 6);
+  received(t.worker);
+  t.worker.answer_items(caller_session, 3, 1);
+  t.worker.answer_items(caller_session, 5, 1);
+  CHECK(received(t.client) == "result 3, result 5");
+  t.hub.core.lost(t.hub.now, 1, {}, t.hub.out);
+  auto const& numbers = t.hub.core.tasks().find({"f", ""})->second;
+  auto const before = numbers.argument_bytes;
+  raw_peer again(t.hub, 5, caller_session, tested_batches::in_process());
+  REQUIRE(again.hello(peer_role::client, {}, 2));
+  again.batch(1, 6);
+  CHECK(numbers.calls == 1 + 6 + 2);
+  CHECK(numbers.argument_bytes == before + 2 * 8);
+}
+
 TEST_CASE("items that do not add up are no call, and no answer") {
   tested_batches t;
   frame message;
