@@ -3,6 +3,7 @@
 
 #include "src/core/map_orders.hpp"
 #include "src/core/plain_fields.hpp"
+#include "src/core/pool_orders.hpp"
 #include "src/core/types.hpp"
 
 #include <span>
@@ -46,6 +47,13 @@ inline constexpr std::string_view find_call = " find";    // a call_id -> the ou
 inline constexpr std::string_view list_calls = " calls";  // nothing -> a call_listing
 constexpr bool is_call_search(std::string_view function) noexcept {
   return function.starts_with(' ') && (function == find_call || function == list_calls);
+}
+
+// What the hub answers itself. Such a call goes by itself, in a frame of its own: among others it is taken
+// for one of a task. (Orders of values, is_value_order(), are said by no task_entry.)
+constexpr bool is_hub_order(std::string_view function) noexcept {
+  return function.starts_with(' ') &&
+         (is_pool_order(function) || is_call_order(function) || is_call_search(function));
 }
 
 inline constexpr std::string_view worker_columns[] = {"name", "pool",       "state",   "calls",

@@ -63,13 +63,12 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
         out);
   auto const outlives = said.policy.durable || !said.schedule.empty() || (is_keyed() && config.journal);
   if (!said.says_build && !outlives) said.build = usual_choice(client.made_of);
-  auto const is_order = is_pool_order(said.function) || is_call_order(said.function);
-  if (items.count == 1 && (is_order || is_call_search(said.function))) {
+  if (items.count == 1 && is_hub_order(said.function)) {
     if (!may_ask(client, said.parent))
       return answer(now, client, id,
                     failure_of(errc::cancelled, "the attempt whose task made this call has ended"), out);
-    if (is_order) return take_order(now, client, said, message, out);
-    return take_search(now, client, said, message, out);
+    if (is_call_search(said.function)) return take_search(now, client, said, message, out);
+    return take_order(now, client, said, message, out);
   }
   if (!said.schedule.empty()) return take_schedule(now, client, said, message, out);
   if (items.count > 1) return take_batch(now, client, said, items, std::move(message), out);

@@ -240,13 +240,11 @@ call_ref engine::submit(task_entry const& task, options const& settings, outgoin
   lock held(mutex_);
   if (lead_.ending()) return ended(task, errc::disconnected, why_ended());
   // An order is the hub's own, which takes one at a time.
-  auto const is_order =
-      core::is_pool_order(task.name) || core::is_call_order(task.name) || core::is_call_search(task.name);
-  auto const joins_others = !is_keyed && !is_order && !call.called_back && !stream && !call.values &&
-                            (when == departure::gathered || when == departure::held ||
-                             (when == departure::now && packs_.in_burst(in_flight_))) &&
-                            driver::pack_size::takes(call.content.head.size() - call.metadata_size) &&
-                            call.content.buffers.empty();
+  auto const joins_others =
+      !is_keyed && !core::is_hub_order(task.name) && !call.called_back && !stream && !call.values &&
+      (when == departure::gathered || when == departure::held ||
+       (when == departure::now && packs_.in_burst(in_flight_))) &&
+      driver::pack_size::takes(call.content.head.size() - call.metadata_size) && call.content.buffers.empty();
   auto made = joins_others
                   ? gather(held, task, policy, parent, call, when)
                   : submit_alone(held, task, policy, parent, std::move(call), when, std::move(stream));

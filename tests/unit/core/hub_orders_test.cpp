@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "src/core/call_orders.hpp"
 #include "src/core/pool_orders.hpp"
 #include "src/core/requirements.hpp"
 #include "tests/unit/core/loopback.hpp"
@@ -281,4 +282,12 @@ TEST_CASE("what cannot be said of a pool is refused in words, and changes nothin
     read.clear();
     CHECK(decode_pools(std::as_bytes(std::span(census).first(size)), read) == (size == without));
   }
+}
+
+TEST_CASE("what a hub answers itself goes by itself, and no task is taken for that") {
+  for (auto const order :
+       {scale_pool, warm_pool, list_pools, list_usage, explain_call, cancel_call, list_workers, tell_journal,
+        list_schedules, tell_schedule, read_logs, find_call, list_calls})
+    CHECK_MESSAGE(is_hub_order(order), order);
+  for (std::string_view const task : {"pools", " ", " pools ", "f"}) CHECK_FALSE(is_hub_order(task));
 }
