@@ -116,13 +116,9 @@ std::string fault_of_surroundings(pool const& one) {
         (name.front() >= '0' && name.front() <= '9'))
       return "environment: '" + name + "' is no name of a variable";
     if (!is_one_line(variable)) return "environment: the value of '" + name + "' is more than one line";
-    if (one.carry && one.cache.empty() && (name == "XDG_CACHE_HOME" || name == "HOME"))
-      return "environment: '" + name +
-             "' says where what is carried is kept, too; say that by `cache`, a folder's whole path there";
   }
   for (auto const& line : one.before)
-    if (line.empty() || line == "--" || !is_one_line(line))
-      return "before: '" + line + "' is no line of a shell";
+    if (line.empty() || !is_one_line(line)) return "before: '" + line + "' is no line of a shell";
   return {};
 }
 

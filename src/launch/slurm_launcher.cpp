@@ -380,6 +380,7 @@ std::string slurm_launcher::script(std::vector<start_request const*> const& work
       "gpus=$CUDA_VISIBLE_DEVICES\n"
       "workers=\n"
       "for signal in TERM USR1; do trap \"kill -$signal \\$workers 2>/dev/null\" $signal; done\n";
+  if (carrier_) text += carrier_->cache_line();
   auto const is_heard = how_.output == no_output;
   if (is_heard) text += listens;
   std::size_t behind = 0;

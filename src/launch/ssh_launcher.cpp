@@ -121,8 +121,8 @@ std::vector<std::string> ssh_launcher::words(start_request const& wanted, std::s
   if (carrier_ && carrier_->is_loaded()) {
     std::vector<std::string> const arguments(wanted.worker.begin() + 1, wanted.worker.end());
     if (wanted.before.empty())
-      return ssh_line(how_.options, host, carrier_->start_line(arguments, there), false);
-    command = carrier_->waiting_start(arguments, 0);
+      return ssh_line(how_.options, host, carrier_->start_line(host, arguments, there), false);
+    command = carrier_->start_command(host, arguments);
   }
   command = run_behind(wanted.before, there, std::move(command));
   if (!there.empty()) there.insert(there.begin(), "env");

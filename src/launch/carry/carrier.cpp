@@ -188,23 +188,41 @@ void carrier::answer(std::string const& machine, std::string const& fault) {
 
 // --- its start
 
-std::vector<std::string> carrier::start_words(std::vector<std::string> const& arguments,
+std::vector<std::string> carrier::start_words(std::string const& cache,
+                                              std::vector<std::string> const& arguments,
                                               std::int64_t patience) const {
   auto const is_alone = cargo_->files.size() == 1;  // nothing is to be found for it
-  std::vector<std::string> words{terms_.cache, std::to_string(patience / second), cargo_->id,
+  std::vector<std::string> words{cache, std::to_string(patience / second), cargo_->id,
                                  is_alone ? "" : cargo_->needs.loader, cargo_->program()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   return words;
 }
 
-std::string carrier::start_line(std::vector<std::string> const& arguments,
+// The folder that the look has answered: variables by which it was found may be others for the program.
+std::string carrier::cache_at(std::string const& machine) const {
+  auto const found = places_.find(machine);
+  auto const is_known = found != places_.end() && !found->second.is.cache.empty();
+  return is_known ? found->second.is.cache : terms_.cache;
+}
+
+std::string carrier::start_line(std::string const& machine, std::vector<std::string> const& arguments,
                                 std::vector<std::string> const& environment) const {
-  return far_line(far_step::start, start_words(arguments, 0), environment);
+  return far_line(far_step::start, start_words(cache_at(machine), arguments, 0), environment);
+}
+
+std::vector<std::string> carrier::start_command(std::string const& machine,
+                                                std::vector<std::string> const& arguments) const {
+  return far_command(far_step::start, start_words(cache_at(machine), arguments, 0));
 }
 
 std::vector<std::string> carrier::waiting_start(std::vector<std::string> const& arguments,
                                                 std::int64_t patience) const {
-  return far_command(far_step::start, start_words(arguments, patience));
+  return far_command(far_step::start, start_words(terms_.cache, arguments, patience));
+}
+
+std::string carrier::cache_line() const {
+  if (!terms_.cache.empty()) return {};
+  return std::string("export ") + carry_cache + "=\"${XDG_CACHE_HOME:-$HOME/.cache}/yonder\"\n";
 }
 
 std::string carrier::describe() const {

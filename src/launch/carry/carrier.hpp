@@ -44,12 +44,18 @@ class carrier {
   void load(std::function<void(std::string const& fault)> done);
   bool is_loaded() const noexcept { return cargo_ != nullptr; }
 
-  // The line of a shell that starts it there; once it has been brought. `arguments`: of the program.
-  std::string start_line(std::vector<std::string> const& arguments,
+  // The line of a shell that starts it on `machine`, to which it has been brought. `arguments`: of the
+  // program.
+  std::string start_line(std::string const& machine, std::vector<std::string> const& arguments,
                          std::vector<std::string> const& environment) const;
-  // The command, on that machine, that does so; once it is loaded. It waits for what is not there yet.
+  // The command, there, that does so; once it is loaded.
+  std::vector<std::string> start_command(std::string const& machine,
+                                         std::vector<std::string> const& arguments) const;
+  // The same on whatever machine, which waits for what is not there yet: behind cache_line(), in a shell.
   std::vector<std::string> waiting_start(std::vector<std::string> const& arguments,
                                          std::int64_t patience) const;
+  // A line of a script, before all that may set other variables: where what is carried is kept there.
+  std::string cache_line() const;
 
   // It was not whole there: it is brought again.
   void forget(std::string const& machine);
@@ -70,8 +76,9 @@ class carrier {
     std::deque<waiting> waits;
   };
 
-  std::vector<std::string> start_words(std::vector<std::string> const& arguments,
+  std::vector<std::string> start_words(std::string const& cache, std::vector<std::string> const& arguments,
                                        std::int64_t patience) const;
+  std::string cache_at(std::string const& machine) const;
   void look(std::string const& machine);
   void looked(std::string const& machine, command_result const& result);
   void pack_next();

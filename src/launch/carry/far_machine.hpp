@@ -59,6 +59,9 @@ std::vector<finding> examine(cargo const& all, far_machine const& machine, far_t
 // Of those that are refused, in words; empty: none is.
 std::string refusal_of(std::vector<finding> const& findings);
 
+// Of a script that starts what is carried: the folder where that is, if no cache is named among its words.
+inline constexpr char carry_cache[] = "YONDER_CARRY_CACHE";
+
 // What runs on the far side, by any POSIX shell: each a script in one line, whose words are its arguments.
 enum class far_step : std::uint8_t {
   look,       // cache, loader, the hub's host and port, id, hashes

@@ -82,7 +82,8 @@ constexpr char take[] = YONDER_FAR_CACHE
     "find files -type f -links 1 -mtime +1 -exec rm -f {} +; "
     "find . -maxdepth 1 -name \"incoming.*\" -mtime +1 -exec rm -rf {} +";
 
-constexpr char start[] = YONDER_FAR_CACHE
+constexpr char start[] =
+    "cache=${1:-${YONDER_CARRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/yonder}}; unset YONDER_CARRY_CACHE; "
     "until=$(($(date +%s) + $2)); id=$3; loader=$4; at=$cache/programs/$id; program=$at/$5; shift 5; "
     "is_whole() { (cd \"$at\" && [ \"$(sha256sum sums | cut -c 1-64)\" = \"$id\" ] && sha256sum -c sums) "
     ">/dev/null 2>&1; }; "

@@ -483,6 +483,39 @@ TEST_CASE("a program is carried to the node of a job within that job, whose scri
   CHECK(script.find("/opt/app") == std::string::npos);
 }
 
+TEST_CASE("what a job has carried is sought where it is brought, whatever is set before its start") {
+  stand_in slurmd;
+  slurmd.write("srun", srun_here);
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
+  ::setenv("XDG_CACHE_HOME", (slurmd.folder / "home").c_str(), 1);
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller, launch::carry_terms{"/usr/bin/touch"});
+  auto order = order_for(1);
+  order.order.hub.clear();
+  order.patience = 90 * launch::second;
+  auto const ran = slurmd.folder / "ran";
+  auto const other = "XDG_CACHE_HOME=" + (slurmd.folder / "scratch").string();
+  order.worker = {"/usr/bin/touch", ran.string()};
+  order.environment = {other};
+  order.before = {"export " + other};
+  by.start(order);
+  CHECK(slurmd.next(by)[0].what == what::placed);
+  auto const has_program = [&] {
+    std::error_code none_yet;
+    for (auto const& one :
+         std::filesystem::directory_iterator(slurmd.folder / "home/yonder/programs", none_yet))
+      if (std::filesystem::exists(one.path() / "touch")) return true;
+    return false;
+  };
+  while (!has_program()) {
+    slurmd.poller->wait(10'000'000);
+    by.tick(platform::now());
+  }
+  CHECK(std::system(("timeout 60 sh " + (slurmd.folder / "script").string() + " 2>&1").c_str()) == 0);
+  ::unsetenv("XDG_CACHE_HOME");
+  CHECK(std::filesystem::exists(ran));
+  CHECK_FALSE(std::filesystem::exists(slurmd.folder / "scratch"));
+}
+
 TEST_CASE("a node that cannot run what is carried is said in words, and its job cancelled") {
   stand_in slurmd;
   slurmd.write("srun", srun_here);

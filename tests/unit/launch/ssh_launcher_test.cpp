@@ -200,3 +200,33 @@ TEST_CASE("forwardings among ssh's options are refused, as a worker's ssh has no
 }
 
 }  // namespace
+
+TEST_CASE("what was carried is started where it was brought, whatever is set before its start") {
+  stand_in_ssh site;
+  auto const home = [&](char const* name) { return (site.folder / name).string(); };
+  std::ofstream(site.folder / "ssh") << "#!/bin/sh\nfor line in \"$@\"; do :; done\n"
+                                        "exec env XDG_CACHE_HOME="
+                                     << home("home") << " sh -c \"$line\"\n";
+  for (auto const by_line : {true, false}) {
+    launch::ssh_launcher by({.hosts = {{.name = "near"}}}, *site.poller,
+                            launch::carry_terms{"/usr/bin/touch"});
+    auto const ran = home(by_line ? "ran 1" : "ran 2");
+    auto wanted = worker_with(1, 0);
+    wanted.order.hub.clear();
+    wanted.worker = {"/usr/bin/touch", ran};
+    auto const other = "XDG_CACHE_HOME=" + home("scratch");
+    if (by_line)
+      wanted.before = {"export " + other};
+    else
+      wanted.environment = {other};
+    by.start(wanted);
+    std::vector<launch_event> happened;
+    site.work(by, [&] {
+      by.take(happened);
+      return !happened.empty() && happened.back().what == what::ended;
+    });
+    CHECK_MESSAGE(std::filesystem::exists(ran), happened.back().text);
+    CHECK_FALSE(std::filesystem::exists(home("scratch")));
+    by.leave([](std::string const&) {});
+  }
+}
