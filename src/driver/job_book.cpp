@@ -14,6 +14,10 @@ namespace {
 constexpr std::int64_t first_look = 2'000'000'000;
 // With a job that may not run on some nodes, and whose others are down: a scheduler may say so in passing.
 constexpr std::int64_t stranded = 60'000'000'000;
+// Until a job is cancelled again that waits in vain, where that was refused: doubled by each in a row from
+// the time of a look on, up to this.
+constexpr std::int64_t longest_refusal = 600'000'000'000;
+constexpr int most_doublings = 10;
 
 std::string listed_words(std::vector<std::string> const& all) {
   std::string text;
@@ -173,7 +177,6 @@ bool job_book::should_search(std::int64_t now) {
 }
 
 std::int64_t job_book::next_try(std::int64_t now) {
-  constexpr int most_doublings = 10;
   auto const pause = limits_.first_pause << std::min(refusals_++, most_doublings);
   return now + std::min(limits_.longest_pause, pause);
 }
@@ -237,8 +240,10 @@ void job_book::take_waiting(std::int64_t now, job& one, seen const& is) {
     why += "; it is not for " + listed_words(one.excluded) + ", where starts have failed";
   auto const is_stranded = is.lacks_nodes && now - one.stranded_since >= stranded;
   auto const may_go_elsewhere = !one.excluded.empty() && ((was_hopeless && is.is_hopeless) || is_stranded);
-  if (may_go_elsewhere || has_lapsed(now, one)) {
-    if (may_go_elsewhere) lift(now, why);
+  if (now < one.kept_until) {
+    tell_waiting(one, std::move(why));
+  } else if (may_go_elsewhere || has_lapsed(now, one)) {
+    if (may_go_elsewhere && !std::exchange(one.was_lifted, true)) lift(now, why);
     one.starts_again = true;
     one.cancels = true;
   } else if (was_hopeless && is.is_hopeless) {
@@ -310,6 +315,8 @@ void job_book::cancelled(std::int64_t now) {
 void job_book::not_cancelled(std::int64_t now, std::string const& text) {
   auto& one = jobs_.at(std::exchange(cancelling_, 0));
   one.cancels = false;  // until it is asked for again
+  auto const pause = limits_.look << std::min(++one.refusals, most_doublings);
+  one.kept_until = now + std::min(longest_refusal, pause);
   if (!std::exchange(one.starts_again, false) || one.unwanted.size() == one.starts.size())
     for (auto const start : one.starts) say(kind::stop_failed, start, text);
   look_at_ = std::min(look_at_, now + limits_.look);

@@ -120,6 +120,9 @@ class job_book {
     std::vector<std::string> excluded{};  // nodes
     std::int64_t stranded_since = never;  // without them it finds none that is up
     bool starts_again = false;            // without that, when it is over
+    bool was_lifted = false;              // for its sake
+    int refusals = 0;                     // of its cancel, in a row
+    std::int64_t kept_until = 0;          // since then, however it waits: nobody else wants it to end
     std::string where{};                  // its node, once it is placed
     bool came = false;                    // one of its workers
   };

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "src/launch/launcher.hpp"
 
 using namespace yonder::driver;
@@ -564,4 +566,30 @@ TEST_CASE("at most 16 nodes are left out, and a cancel that is refused leaves th
   look(book, 20 * second, "12", {.is = state::running, .words = "RUNNING", .where = "n2"});
   CHECK(told_of(book) == words{"placed 2"});
   CHECK(book.cancel().empty());
+}
+
+TEST_CASE(
+    "a job that waits in vain and cannot be cancelled is told of once, and cancelled more and more seldom") {
+  job_book book({});
+  submit(book, 0, 1, "11");
+  look(book, 5 * second, "11", failed_on("n1"));
+  submit(book, 6 * second, 2, "12");
+  told_of(book);
+  job_book::seen const waits{state::waiting, "PENDING (BadConstraints)", "", true};
+  std::vector<std::int64_t> cancels;
+  words told;
+  for (std::int64_t now = 10; now <= 3'610; now += 5) {
+    look(book, now * second, "12", waits);
+    if (book.cancel() == "12") {
+      cancels.push_back(now);
+      book.not_cancelled(now * second, "Access denied");
+    }
+    for (auto& one : told_of(book)) told.push_back(std::move(one));
+  }
+  REQUIRE(cancels.size() >= 3);
+  CHECK(cancels.size() < 15);
+  CHECK(cancels[1] - cancels[0] == 10);
+  CHECK(cancels[2] - cancels[1] == 20);
+  CHECK(cancels.back() - cancels[cancels.size() - 2] == 600);
+  CHECK(std::count(told.begin(), told.end(), "notice 0") == 1);
 }
