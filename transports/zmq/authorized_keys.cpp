@@ -2,7 +2,6 @@
 #include "transports/zmq/authorized_keys.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,12 +12,12 @@
 #include <ctime>
 #include <optional>
 #include <system_error>
-#include <thread>
 
 #include "src/platform/system_call.hpp"
 #include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/zmq/key_file.hpp"
+#include "transports/zmq/private_folder.hpp"
 
 namespace yonder::transport {
 namespace {
@@ -126,19 +125,10 @@ bool same_version(struct ::stat const& a, struct ::stat const& b) {
          a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
 }
 
-// Whoever edits the file holds it; it goes with its descriptor.
+// Whoever edits the file holds it.
 platform::unique_fd lock_folder(std::filesystem::path const& file, std::chrono::milliseconds patience) {
-  auto const folder = file.parent_path();
-  platform::unique_fd held(
-      platform::retry([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (!held) refuse_file_errno(folder, "cannot be opened");
-  auto const until = std::chrono::steady_clock::now() + patience;
-  while (platform::retry([&] { return ::flock(held.get(), LOCK_EX | LOCK_NB); }) != 0) {
-    if (errno != EWOULDBLOCK) refuse_file_errno(folder, "cannot be locked");
-    if (std::chrono::steady_clock::now() >= until)
-      throw setup_error(errc::overloaded, file.string() + ": is being changed just now; try again");
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+  auto held = hold_folder(file.parent_path(), patience);
+  if (!held) throw setup_error(errc::overloaded, file.string() + ": is being changed just now; try again");
   return held;
 }
 

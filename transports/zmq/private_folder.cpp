@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/zmq/private_folder.hpp"
 
+#include "src/platform/system_call.hpp"
 #include "transports/setup_error.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <string>
 #include <system_error>
+#include <thread>
 
 namespace yonder::transport {
 
@@ -43,6 +47,23 @@ void make_private_folder(std::filesystem::path const& folder) {
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     refuse(errc::bad_configuration, folder, "cannot be created: " + std::generic_category().message(errno));
   check_private_folder(folder);
+}
+
+// It goes with its descriptor.
+platform::unique_fd hold_folder(std::filesystem::path const& folder, std::chrono::milliseconds patience) {
+  auto const failed = [&](std::string const& what) {
+    refuse(errc::bad_configuration, folder, what + ": " + std::generic_category().message(errno));
+  };
+  platform::unique_fd held(
+      platform::retry([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!held) failed("cannot be opened");
+  auto const until = std::chrono::steady_clock::now() + patience;
+  while (platform::retry([&] { return ::flock(held.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (errno != EWOULDBLOCK) failed("cannot be locked");
+    if (std::chrono::steady_clock::now() >= until) return {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return held;
 }
 
 }  // namespace yonder::transport

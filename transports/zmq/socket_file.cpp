@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/zmq/socket_file.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -45,10 +43,15 @@ std::optional<struct ::stat> state_of(std::filesystem::path const& path) {
 
 }  // namespace
 
-platform::unique_fd socket_file::prepare(std::filesystem::path const& path, std::string const& shown) {
+platform::unique_fd socket_file::prepare(std::filesystem::path const& path, std::string const& shown,
+                                         std::chrono::milliseconds patience) {
   make_private_folder(path.parent_path());
-  platform::unique_fd folder(::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder) platform::retry([&] { return ::flock(folder.get(), LOCK_EX); });
+  auto folder = hold_folder(path.parent_path(), patience);
+  if (!folder)
+    throw setup_error(errc::overloaded,
+                      shown +
+                          ": another process holds its folder: a hub that begins there and does not get on "
+                          "(it is stopped?), or one that changes keys; try again, or choose another folder");
   auto const state = state_of(path);
   if (!state) return folder;
   if (!S_ISSOCK(state->st_mode))

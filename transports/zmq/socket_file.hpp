@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <filesystem>
+#include <string>
 
 #include "src/platform/unique_fd.hpp"
 #include "yonder/detail/export.hpp"
@@ -15,9 +17,11 @@ class YONDER_API socket_file {
  public:
   // Makes the folder if need be, and sees that nobody listens at `path`, where a file of an ended process may
   // lie. Whoever else prepares a name in that folder waits until what comes back is closed: once we listen.
-  // Throws setup_error, which names it as `shown`.
-  [[nodiscard]] static platform::unique_fd prepare(std::filesystem::path const& path,
-                                                   std::string const& shown);
+  // Throws setup_error, which names it as `shown`: also where somebody has held the folder, or edited keys in
+  // it, for longer than `patience` (errc::overloaded).
+  [[nodiscard]] static platform::unique_fd prepare(
+      std::filesystem::path const& path, std::string const& shown,
+      std::chrono::milliseconds patience = std::chrono::seconds(10));
 
   // Of a socket that was bound just now.
   explicit socket_file(std::filesystem::path path);

@@ -213,4 +213,19 @@ TEST_CASE("of two hubs that begin at one name together the second looks once the
   CHECK(::flock(another.get(), LOCK_EX | LOCK_NB) == 0);
 }
 
+TEST_CASE("a hub whose folder another process holds says so after a while, and waits no longer") {
+  temporary_folder folder;
+  auto const name = folder.path() / "hub";
+  platform::unique_fd const another(::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  REQUIRE(::flock(another.get(), LOCK_EX | LOCK_NB) == 0);
+  std::string said;
+  try {
+    auto const held = transport::socket_file::prepare(name, "unix://hub", std::chrono::milliseconds(20));
+  } catch (transport::setup_error const& refused) {
+    CHECK(refused.code() == errc::overloaded);
+    said = refused.what();
+  }
+  CHECK(said.find("unix://hub: another process holds its folder") == 0);
+}
+
 }  // namespace yonder::testing
