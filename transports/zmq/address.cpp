@@ -10,6 +10,7 @@
 #include <charconv>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "transports/setup_error.hpp"
 
@@ -87,28 +88,33 @@ ipc_address parse_ipc(std::string const& text, std::string const& scheme) {
 
 }  // namespace
 
+std::string address_of_device(::ifaddrs const* all, std::string const& name) {
+  std::string of_ipv6, of_link;
+  for (auto const* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || name != one->ifa_name) continue;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (one->ifa_addr->sa_family == AF_INET) {
+      auto const* const at = reinterpret_cast<sockaddr_in const*>(one->ifa_addr);
+      return ::inet_ntop(AF_INET, &at->sin_addr, text, sizeof text);
+    }
+    if (one->ifa_addr->sa_family != AF_INET6) continue;
+    auto const* const at = reinterpret_cast<sockaddr_in6 const*>(one->ifa_addr);
+    bool const is_of_link = IN6_IS_ADDR_LINKLOCAL(&at->sin6_addr);
+    auto& found = is_of_link ? of_link : of_ipv6;
+    if (!found.empty()) continue;
+    found = ::inet_ntop(AF_INET6, &at->sin6_addr, text, sizeof text);
+    if (is_of_link) found += "%" + name;
+  }
+  return of_ipv6.empty() ? of_link : of_ipv6;
+}
+
 void resolve_device(tcp_address& where) {
   ifaddrs* all = nullptr;
   if (where.is_literal || ::getifaddrs(&all) != 0) return;
   std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> const owner(all, &::freeifaddrs);
-  std::string of_ipv6;
-  for (auto const* one = all; one != nullptr; one = one->ifa_next) {
-    if (one->ifa_addr == nullptr || where.host != one->ifa_name) continue;
-    char text[INET6_ADDRSTRLEN] = "";
-    if (one->ifa_addr->sa_family == AF_INET) {
-      auto const* const at = reinterpret_cast<sockaddr_in const*>(one->ifa_addr);
-      ::inet_ntop(AF_INET, &at->sin_addr, text, sizeof text);
-      where.host = text;
-      where.is_literal = true;
-      return;
-    }
-    if (one->ifa_addr->sa_family != AF_INET6 || !of_ipv6.empty()) continue;
-    auto const* const at = reinterpret_cast<sockaddr_in6 const*>(one->ifa_addr);
-    if (!IN6_IS_ADDR_LINKLOCAL(&at->sin6_addr))
-      of_ipv6 = ::inet_ntop(AF_INET6, &at->sin6_addr, text, sizeof text);
-  }
-  if (of_ipv6.empty()) return;
-  where.host = of_ipv6;
+  auto found = address_of_device(all, where.host);
+  if (found.empty()) return;
+  where.host = std::move(found);
   where.is_literal = true;
 }
 

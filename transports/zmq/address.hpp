@@ -7,6 +7,8 @@
 #include <string_view>
 #include <variant>
 
+struct ifaddrs;  // of <ifaddrs.h>
+
 #include "yonder/detail/export.hpp"
 
 namespace yonder::transport {
@@ -40,8 +42,11 @@ YONDER_API address parse_address(std::string const& text, address_use use,
                                  address_schemes const& schemes = zmq_schemes);
 
 // To listen at: in place of the name of one of this machine's network devices an address that it has, of IPv4
-// if there is one, else of IPv6 and not its link's own. Any other host stays as it is.
+// if there is one, else of IPv6, and its link's own ("fe80::1%eth0") only if it has no other. Any other host
+// stays as it is.
 YONDER_API void resolve_device(tcp_address& where);
+// That address, among those of getifaddrs(); empty: no device of this name has one.
+YONDER_API std::string address_of_device(::ifaddrs const* all, std::string const& name);
 
 YONDER_API std::string to_string(tcp_address const& from, address_schemes const& schemes = zmq_schemes);
 YONDER_API std::string to_string(ipc_address const& from, address_schemes const& schemes = zmq_schemes);

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,6 +14,7 @@
 
 #include "src/core/little_endian.hpp"
 #include "tests/unit/transports/zmq_world.hpp"
+#include "transports/zmq/address.hpp"
 #include "transports/zmq/message.hpp"
 #include "transports/zmq/zmq_client.hpp"
 #include "transports/zmq/zmq_server.hpp"
@@ -21,6 +25,12 @@ namespace {
 
 using transport::zmq_client;
 using transport::zmq_server;
+
+union sockaddr_in4_or_6 {
+  sockaddr any;
+  sockaddr_in four;
+  sockaddr_in6 six;
+};
 
 // A hub over ipc, which can end and come back.
 struct ipc_hub {
@@ -318,6 +328,41 @@ TEST_CASE("where there is no thread for libzmq, which would end the program, tha
   ::setrlimit(RLIMIT_AS, &limit);
   ::pthread_setattr_default_np(&before);
   CHECK(said.find("too few threads") == 0);
+}
+
+TEST_CASE("a network device is listened at by its address of IPv4, or of IPv6, or else its link's own") {
+  char device[] = "eth0", other[] = "eth1";
+  sockaddr_in4_or_6 addresses[4]{};
+  std::vector<ifaddrs> all;
+  auto const address_of = [&](std::vector<std::pair<char*, char const*>> const& listed) {
+    all.assign(listed.size(), ifaddrs{});
+    for (std::size_t i = 0; i < listed.size(); ++i) {
+      auto& at = addresses[i];
+      auto const is_ipv6 = std::strchr(listed[i].second, ':') != nullptr;
+      at = {};
+      if (is_ipv6) {
+        at.six.sin6_family = AF_INET6;
+        REQUIRE(::inet_pton(AF_INET6, listed[i].second, &at.six.sin6_addr) == 1);
+      } else {
+        at.four.sin_family = AF_INET;
+        REQUIRE(::inet_pton(AF_INET, listed[i].second, &at.four.sin_addr) == 1);
+      }
+      all[i].ifa_name = listed[i].first;
+      all[i].ifa_addr = &at.any;
+      all[i].ifa_next = i + 1 < listed.size() ? &all[i + 1] : nullptr;
+    }
+    return transport::address_of_device(all.empty() ? nullptr : all.data(), "eth0");
+  };
+  CHECK(
+      address_of({{device, "fe80::1"}, {device, "2001:db8::7"}, {other, "10.0.0.1"}, {device, "10.0.0.2"}}) ==
+      "10.0.0.2");
+  CHECK(address_of({{device, "fe80::1"}, {other, "10.0.0.1"}, {device, "2001:db8::7"}}) == "2001:db8::7");
+  CHECK(address_of({{other, "2001:db8::7"}, {device, "fe80::1"}, {device, "fe80::2"}}) == "fe80::1%eth0");
+  CHECK(address_of({{other, "10.0.0.1"}}).empty());
+  CHECK(address_of({}).empty());
+  auto const of_link = std::get<transport::tcp_address>(
+      transport::parse_address("tcp://[fe80::1%eth0]:5555", transport::address_use::connect));
+  CHECK(transport::to_string(of_link) == "tcp://[fe80::1%eth0]:5555");
 }
 
 }  // namespace yonder::testing
