@@ -64,7 +64,8 @@ void hub::state::take_call(time_point now, client_session& client, frame&& messa
   auto const outlives = said.policy.durable || !said.schedule.empty() || (is_keyed() && config.journal);
   if (!said.says_build && !outlives) said.build = usual_choice(client.made_of);
   if (items.count == 1 && is_hub_order(said.function)) {
-    if (!may_ask(client, said.parent))
+    // That a map of its is over is also said behind its end.
+    if (said.function != tell_map && !may_ask(client, said.parent))
       return answer(now, client, id,
                     failure_of(errc::cancelled, "the attempt whose task made this call has ended"), out);
     if (is_call_search(said.function)) return take_search(now, client, said, message, out);

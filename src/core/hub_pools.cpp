@@ -75,7 +75,7 @@ bool hub::state::find_other_home(time_point now, function_record& function) {
     call.stage = call_stage::leaving;
     --function.calls;
     ++target.calls;
-    if (target.numbers == nullptr) target.numbers = &tally.of(function.name, name_of_pool(*home));
+    if (target.numbers == nullptr) target.numbers = &tally.hold(function.name, name_of_pool(*home));
     call.function = &target;
     line_up(now, call);
   }

@@ -713,6 +713,8 @@ class BesideAHub(unittest.TestCase):
             one.join()
         self.assertEqual(answers, [200] * len(asking))
         server.ask("DELETE", "/v1/calls/" + call)
+        while told("/v1/maps"):  # its task has ended
+            pass
 
     def test_of_the_hub_it_tells_nothing_that_it_does_not_know(self):
         server = self.serve()
