@@ -18,12 +18,12 @@ using place = task_tally::place;
 TEST_CASE("what was counted for a pool that is no more is counted for all of its kind") {
   task_tally tally;
   for (char const* const pool : {"needs-1", "needs-2"}) {
-    auto& numbers = tally.hold("f", pool);
-    numbers.calls = numbers.succeeded = 3;
-    numbers.frames.count(3);
-    numbers.count_runs(5 * microsecond, 3);
-    numbers.count_failure(errc::timed_out);
-    task_tally::let_go(numbers);
+    auto& counted = tally.hold("f", pool);
+    counted.calls = counted.succeeded = 3;
+    counted.frames.count(3);
+    counted.count_runs(5 * microsecond, 3);
+    counted.count_failure(errc::timed_out);
+    task_tally::let_go(counted);
   }
   auto& never_given = tally.hold("some name", "needs-2");
   never_given.calls = 1;
@@ -45,12 +45,12 @@ TEST_CASE("what was counted for a pool that is no more is counted for all of its
 
 TEST_CASE("what a pool of the same name still counts stays until that is no more, too") {
   task_tally tally;
-  auto& numbers = tally.hold("f", "needs-1");
-  numbers.frames.count(1);
+  auto& counted = tally.hold("f", "needs-1");
+  counted.frames.count(1);
   tally.pool_is_gone("needs-1", "needs");
-  numbers.calls = 1;
+  counted.calls = 1;
   REQUIRE(tally.tasks().contains({"f", "needs-1"}));
-  task_tally::let_go(numbers);
+  task_tally::let_go(counted);
   tally.pool_is_gone("needs-1", "needs");
   REQUIRE(tally.tasks().size() == 1);
   CHECK(tally.tasks().at({"f", "needs"}).calls == 1);
