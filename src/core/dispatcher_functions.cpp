@@ -172,7 +172,7 @@ void dispatcher::add_pool(pool_record& pool) {
 // service's own program has its workers know better than its model, as long as there are any.
 bool dispatcher::could_offer(pool_config const* own_model, std::string_view name, std::uint64_t signature,
                              build_choice const& build) const {
-  if (own_model == nullptr) {
+  if (own_model == nullptr || YONDER_MUTANT(own_program_ignored)) {
     if (pools_.empty()) return false;
     auto const& first = *pools_.front();
     auto const asked = first.config.elsewhere ? build_choice{} : build;

@@ -107,6 +107,7 @@ enum class mutant {
   entry_repeated_at_once,   // what cannot be made is tried again and again
   failure_forgotten,        // with a pool that nobody needs: it is made anew, and tried, at once
   entry_waited_for,         // a service that is not made in time is waited for
+  own_program_ignored,      // what a service's own program has is looked for in that of the first pool
   depth_ignored,            // calls that tasks wait for are served after those that came before
   stream_overrun,           // a producer is told that its reader takes more than it does
   stream_credit_forgotten,  // it is not told what its reader takes by now

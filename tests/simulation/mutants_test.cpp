@@ -107,6 +107,7 @@ whereabouts where_is(mutant fault) {
     case mutant::entry_overtaken:
     case mutant::entry_repeated_at_once:
     case mutant::failure_forgotten:
+    case mutant::own_program_ignored:
     case mutant::entry_waited_for: return {"services", usual};
     case mutant::stream_overrun:
     case mutant::stream_credit_forgotten:

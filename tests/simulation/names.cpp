@@ -53,6 +53,7 @@ std::string_view to_string(state one) {
     case state::threw_together: return "several calls failed as one";
     case state::entered: return "a worker made a service";
     case state::entry_failed: return "a service could not be made";
+    case state::service_apart: return "services had a program of their own";
     case state::streamed: return "a task produced items one after the other";
     case state::producer_waited: return "a producer waited for its reader";
     case state::stream_resumed: return "a stream went on behind what its reader had";

@@ -29,6 +29,7 @@ void world::make_hub() {
     pool.scaledown_window = 20 * millisecond;
     pool.max_queue = how_.max_queue;
   }
+  plan_services(config);
   for (std::uint32_t i = 0; i < clients_.size(); ++i)
     config.weights.emplace_back(identity_of(false, i), turn_watch::weight_of_credential(i));
   if (how_.client_bytes != 0) config.max_client_bytes = how_.client_bytes;
@@ -196,8 +197,10 @@ void world::submit(std::uint32_t index) {
   auto const turn = draw_turn(index);
   auto const pinned = draw_pin(index, policy);
   auto const needs = draw_needs();
-  auto const service = static_cast<std::uint8_t>(
-      how_.services == 0 ? 0 : random_.below(static_cast<std::uint64_t>(how_.services) + 1));
+  auto const kinds = static_cast<std::uint64_t>(how_.services);
+  auto const service = static_cast<std::uint8_t>(how_.services == 0   ? 0
+                                                 : is_services_only() ? 1 + random_.below(kinds)
+                                                                      : random_.below(kinds + 1));
   auto const weight = static_cast<std::uint8_t>(how_.batched ? 1 + random_.below(6) : 0);
   for (std::uint64_t i = 0; i < count; ++i) {
     add_record(node, policy, static_cast<std::uint32_t>(function), static_cast<std::uint32_t>(count - i));

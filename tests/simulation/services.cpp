@@ -32,6 +32,18 @@ std::string world::requirements_of(std::uint32_t service) const {
   return encode_requirements(needs);
 }
 
+void world::plan_services(hub_config& config) {
+  if (!is_service_apart() || config.pools.empty()) return;
+  reach(state::service_apart);
+  pool_config model = config.pools.front();
+  model.id = service_pool;
+  auto const are_known = random_.below(2) == 0;
+  model.functions = are_known ? offers_of(service_pool) : std::vector<function_info>{};
+  config.services = {{std::string(service_name), std::move(model)}};
+  if (random_.below(2) == 0) config.pools.front().functions = offers_of(0);
+  if (is_services_only()) config.pools.clear();
+}
+
 bool world::may_fail(std::uint32_t service) { return service == flaky_service || service == broken_service; }
 
 bool world::is_entry(out::run const& run) { return run.function == service_name; }

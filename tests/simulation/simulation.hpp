@@ -153,6 +153,7 @@ enum class state : std::uint8_t {
   threw_together,      // and failed as one
   entered,             // a worker made a service
   entry_failed,        // one that could not be made
+  service_apart,       // the workers of services were of a program of their own
   streamed,            // a task produced items
   producer_waited,     // and waited for its reader
   stream_resumed,      // an attempt went on behind what its reader had

@@ -145,6 +145,7 @@ class world {
   }
   // Whether the workers of a pool have this function: every other one is in two pools.
   bool offers(std::uint32_t pool, std::uint32_t function) const {
+    if (is_service_apart()) return true;
     auto const pools = static_cast<std::uint32_t>(how_.pools);
     return function % pools == pool || (function % 2 == 1 && (function + 1) % pools == pool);
   }
@@ -152,7 +153,8 @@ class world {
     std::vector<function_info> made;
     for (std::uint32_t i = 0; i < how_.functions; ++i)
       if (offers(pool, i)) made.push_back({function_names()[i], 7, ""});
-    if (how_.services != 0) made.push_back({service_name, 7, ""});
+    auto const makes_service = !is_service_apart() || pool == service_pool;
+    if (how_.services != 0 && makes_service) made.push_back({service_name, 7, ""});
     return made;
   }
   // Where starts fail, if there are several pools.
@@ -236,6 +238,16 @@ class world {
 
   // --- services
 
+  // Of one pool, whose program has no service: the workers of services are of another one.
+  static constexpr std::uint32_t service_pool = 1;
+  std::uint64_t service_plan() const {
+    auto const drawn = mix(what_.seed, service_pool);
+    return how_.services == 0 ? 0 : how_.drivers ? 1 + drawn % 2 : drawn % 3;
+  }
+  bool is_service_apart() const { return service_plan() != 0; }
+  // No others are started, and all calls are for services.
+  bool is_services_only() const { return service_plan() == 2; }
+  void plan_services(hub_config& config);
   std::uint32_t concurrency_of(std::uint32_t service) const;
   std::string requirements_of(std::uint32_t service) const;
   static bool may_fail(std::uint32_t service);
