@@ -67,7 +67,7 @@ CONF
   printf 'NodeName=n[1-2] Name=gpu File=%s/gpu[0-1]\n' "$cluster" >"$cluster/gres.conf"
   export SLURM_CONF=$cluster/slurm.conf
   trap cluster_ends EXIT
-  munged --foreground --key-file="$cluster/munge/key" --socket="$cluster/munge/socket" --pid-file="$cluster/munge/pid" \
+  munged --foreground --force --key-file="$cluster/munge/key" --socket="$cluster/munge/socket" --pid-file="$cluster/munge/pid" \
     --log-file="$cluster/munge/log" --seed-file="$cluster/munge/seed" >/dev/null 2>&1 &
   waits_for "munged" test -S "$cluster/munge/socket"
   scheduler_starts
