@@ -7,6 +7,8 @@ namespace yonder::core {
 namespace {
 
 constexpr std::size_t most_maps = 64;  // of one caller; of further ones nothing is kept
+// What goes on is told of every second while its caller waits: perhaps nobody could say that this is over.
+constexpr duration untold_time = 300 * second;
 
 }  // namespace
 
@@ -28,6 +30,7 @@ void hub::state::note_map(time_point now, client_session const& client, map_repo
     maps.erase(key);
     return;
   }
+  std::erase_if(maps, [&](auto const& one) { return now - one.second.told_at > untold_time; });
   auto const first = maps.lower_bound({client.id, 0});
   auto const own =
       static_cast<std::size_t>(std::distance(first, maps.upper_bound({client.id, ~std::uint64_t{0}})));
@@ -44,6 +47,7 @@ void hub::state::forget_maps(std::uint64_t session) {
 std::vector<map_census> hub::state::maps_for(time_point now, client_session const& client) const {
   std::vector<map_census> seen;
   for (auto const& [key, one] : maps) {
+    if (now - one.told_at > untold_time) continue;
     if (!operates(client) && one.identity != client.identity) continue;
     auto& row = seen.emplace_back(map_census{one.said, key.session, one.identity});
     row.said.elapsed = add(row.said.elapsed, now - one.told_at);

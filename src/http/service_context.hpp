@@ -69,6 +69,8 @@ inline constexpr std::uint64_t most_of_strangers = 8 << 10;
 response draining();
 // In place of an answer that would take too much memory beside others.
 response no_room();
+// Of a call that runs while its gateway ends.
+response cut_short();
 // What is left of a request when it is answered later.
 request request_from(std::string_view origin);
 
@@ -83,6 +85,18 @@ void append_result(detail::endpoint_entry const& endpoint, yonder::detail::reply
 // Whether the result of one that has ended can be said in JSON, where that is not known: one_call::failure().
 // Not of a large one.
 void look_at_result(one_call const& call);
+inline constexpr std::string_view octets = "application/octet-stream";
+// What is larger is read, and written, beside the gateway's thread.
+inline constexpr std::size_t large_json = std::size_t{64} << 10;
+// Whether what it has returned is, and was not written yet.
+bool is_large(one_call const& call);
+// An element of a batch's answer; the same of one that goes on.
+std::string outcome_of(one_call& call);
+std::string unfinished(one_call const& call);
+// Appends what it has returned. Why it cannot be said; empty: it can.
+std::string write_json(detail::endpoint_entry const& endpoint, yonder::detail::reply const& result,
+                       std::string& out);
+error_details unspeakable(one_call const& call, std::string const& why);
 // How far its task has said that it is, as JSON; empty: it has said nothing.
 std::string progress_of(one_call const& call);
 

@@ -180,15 +180,15 @@ TEST_CASE("where the hub starts workers of a program that was replaced, each bui
 TEST_CASE("where the first worker is of another build than those who wait for it, they have one started") {
   builds_hub t(starting_elsewhere());
   auto& caller = t.caller("app", 1);
-  auto const first = t.submit(caller);
-  auto const second = t.submit(caller);
+  auto const one = t.submit(caller);
+  auto const other = t.submit(caller);
   REQUIRE(t.net.starts.size() == 1);
   auto& newest = t.worker("app", 2, t.net.starts.back());
   CHECK(newest.runs.empty());
   REQUIRE(t.net.starts.size() == 2);
   CHECK(t.net.grants.back().build == 1);
   auto& its_own = t.worker("app", 1, t.net.starts.back());
-  for (auto const& call : {first, second}) {
+  for (auto const& call : {one, other}) {
     REQUIRE(!its_own.runs.empty());
     t.net.finish(its_own, "done");
     CHECK(caller.outcomes.at(call.number).ok());

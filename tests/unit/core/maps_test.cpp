@@ -71,6 +71,17 @@ TEST_CASE("a map that is over, or whose caller is gone, is told of no more") {
   CHECK(s.seen_by(s.boss).empty());
 }
 
+TEST_CASE("a map of which nobody has told anything for long is taken for over") {
+  scene s;
+  s.tell(s.caller, report(1, 3));
+  s.net.wait(200 * second);
+  s.tell(s.caller, report(2, 3));
+  CHECK(s.seen_by(s.boss).size() == 2);
+  s.net.wait(101 * second);
+  REQUIRE(s.seen_by(s.boss).size() == 1);
+  CHECK(s.seen_by(s.boss)[0].said.number == 2);
+}
+
 TEST_CASE("who is no operator sees his own maps alone") {
   scene s;
   s.tell(s.caller, report(1, 3));
