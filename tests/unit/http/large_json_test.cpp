@@ -246,12 +246,12 @@ TEST_CASE("a large result of a kept call is written beside, too, whoever asks fo
     std::string method, target, body;
     fields more;
     unsigned status;
-  } const ways[]{{"GET", call, "", {}, 200},
-                 {"GET", call + "?wait=5", "", {}, 200},
-                 {"DELETE", call, "", {}, 200},
-                 {"POST", target, body, once, 202},
-                 {"GET", call, "", {{"Accept", "text/event-stream"}}, 200}};
-  for (auto const& one : ways) {
+  } const requests[]{{"GET", call, "", {}, 200},
+                     {"GET", call + "?wait=5", "", {}, 200},
+                     {"DELETE", call, "", {}, 200},
+                     {"POST", target, body, once, 202},
+                     {"GET", call, "", {{"Accept", "text/event-stream"}}, 200}};
+  for (auto const& one : requests) {
     CAPTURE(one.method);
     CAPTURE(one.target);
     auto const shown = at.begin(one.method, one.target, one.body, one.more);
