@@ -170,6 +170,11 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
     call.stage = call_stage::leaving;
     return fail(now, call, std::move(refused), out);
   }
+  // It was taken once, and is not to be queued: its worker may be there before those that it would wait for.
+  if (is_claimed && !YONDER_MUTANT(claimed_runs_again)) {
+    call.claim = whole->head.attempt;
+    return claim(now, call, out);
+  }
   if (auto const& batch = said.batching;
       batch.max_weight != 0 && (batch.weight == 0 || batch.weight > batch.max_weight)) {
     call.stage = call_stage::leaving;
@@ -194,10 +199,6 @@ void hub::state::take_new(time_point now, client_session& client, call_id id, ca
   if (taken == nullptr) return;
   if (!said.idempotency.key.empty()) hold_key(*taken, said.idempotency);
   if (!said.arguments.empty() && !await_arguments(now, *taken, said.arguments, out)) return;
-  if (is_claimed && !YONDER_MUTANT(claimed_runs_again)) {
-    taken->claim = whole->head.attempt;
-    return claim(now, *taken, out);
-  }
   arm(*taken);
   if (said.arguments.empty()) begin_call(now, *taken, out);
 }

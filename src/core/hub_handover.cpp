@@ -113,6 +113,7 @@ void hub::state::claim(time_point now, call_record& call, outputs& out) {
   YONDER_REACHED(claimed);
   worker.outstanding[index].unclaimed = false;
   note_assigned(now, call);
+  keep_turn(call);
   dispatcher::adopt(call, worker, index);
   call.handed_over = true;  // to the hub after this one, by the same ticket
   if (waits.answer) {

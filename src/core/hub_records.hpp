@@ -514,6 +514,7 @@ struct worker_session : session, list_hook<load_tag>, list_hook<idle_tag> {
   time_point began_since = 0;  // since when it has run what it began last
   time_point idle_since = 0;
   worker_load load = worker_load::out_of_service;
+  bool held_some = false;     // attempts of an earlier hub, when it came
   bool all_recalled = false;  // what waits there
   bool counted_loaded = false;
   bool counted_singles = false;

@@ -137,7 +137,23 @@ void hub::state::seek(time_point now, call_record& call) {
   call.was_abandoned = true;
   call.due = add(now, config.silence);
   arm(call);
+  keep_turn(call);
   if (call.start_for != 0) sought_at[call.start_for].emplace_back(call.id, call.count);
+}
+
+// What the worker holds of it, and nobody has claimed, has the number of an earlier hub: another one is told
+// apart from that.
+void hub::state::step_past_held(worker_session const& worker, call_record& call) {
+  auto const& all = worker.outstanding;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (all[i].adopted && all[i].id.session == call.id.session &&
+        all[i].id.number - call.id.number < call.count)
+      call.attempt = std::max(call.attempt, all[i].number + 1);
+}
+
+// Nothing of its order key begins before it has ended.
+void hub::state::keep_turn(call_record& call) {
+  if (call.order != nullptr && call.order->head == nullptr) call.order->head = &call;
 }
 
 void hub::state::not_found_again(time_point now, call_record& call, std::string_view why, outputs& out) {
@@ -168,6 +184,7 @@ call_record* hub::state::sought(time_point now, held_attempt const& by) {
 // The worker is of this session, and has been given nothing in it.
 void hub::state::take_held(time_point now, worker_session& worker, std::span<held_attempt const> all,
                            outputs& out) {
+  worker.held_some = true;
   for (auto const& one : all) adopt(now, worker, one, out);
   if (worker.outstanding.empty()) return;
   work.update_load(now, worker);
@@ -182,6 +199,8 @@ void hub::state::take_held(time_point now, worker_session& worker, std::span<hel
 
 // Its answer is to come, as of any other attempt.
 void hub::state::adopt(time_point now, worker_session& worker, held_attempt const& one, outputs& out) {
+  if (find_attempt(worker, one.call, one.attempt) != worker.outstanding.size())  // said twice
+    return void(++counters.protocol_violations);
   auto* const call = sought(now, one);
   if (call != nullptr) {
     YONDER_REACHED(adopted);
@@ -199,7 +218,7 @@ void hub::state::adopt(time_point now, worker_session& worker, held_attempt cons
   }
   work.adopt(now, call, worker, one.call, one.attempt);
   if (call != nullptr) return;
-  if (one.ticket != 0) return await_claim(now, worker, one);
+  if (one.ticket != 0 && !unclaimed.contains({one.call, one.ticket})) return await_claim(now, worker, one);
   auto& fenced = worker.outstanding[worker.outstanding.size() - 1];
   fenced.told_to_stop = say_cancel(now, worker, fenced, 0, out);
 }

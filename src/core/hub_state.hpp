@@ -281,6 +281,8 @@ struct hub::state {
   pool_record* recalled_home(std::string_view asked);
   void recovered(time_point now, std::uint64_t last, outputs& out);
   void seek(time_point now, call_record& call);
+  static void keep_turn(call_record& call);
+  static void step_past_held(worker_session const& worker, call_record& call);
   call_record* sought(time_point now, held_attempt const& by);
   void take_held(time_point now, worker_session& worker, std::span<held_attempt const> all, outputs& out);
   void adopt(time_point now, worker_session& worker, held_attempt const& one, outputs& out);

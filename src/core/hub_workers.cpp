@@ -158,6 +158,7 @@ void hub::state::assign(time_point now, call_record& call, worker_session& worke
   counters.attempts += call.count;
   count_frame(call, call.count);
   ++call.attempt;
+  if (worker.held_some) step_past_held(worker, call);
   note_assigned(now, call);
   auto head = call.message->head;
   head.type = frame_type::assign;

@@ -212,6 +212,81 @@ TEST_CASE("the next hub brings a worker and the caller together, whoever comes f
   CHECK(s.hub.core.census().attempts == 0);
 }
 
+TEST_CASE("what two workers say that they hold, or one says twice, is one's") {
+  next_hub s;
+  raw_peer twin(s.hub, 4, 70);
+  REQUIRE(hello_holding(s.worker, ticket));
+  REQUIRE(hello_holding(twin, ticket));
+  CHECK(s.hub.core.census().attempts == 2);  // one of which is told to stop
+  answer_held(twin);
+  answer_held(s.worker);
+  s.come();
+  claim(s.client, ticket);
+  CHECK(find(told(s.client), frame_type::result) != nullptr);
+  CHECK(s.hub.core.census().attempts == 0);
+}
+
+TEST_CASE("an attempt that a hello lists twice counts once") {
+  next_hub s;
+  hello_message said;
+  said.role = peer_role::worker;
+  said.session = s.worker.session;
+  said.functions = offers_f();
+  said.held = {{meant, 1, 0, ticket}, {meant, 1, 0, ticket}, {meant, 1, 0, ticket + 1}};
+  auto message = make_hello(said);
+  message.head.attempt = 1;
+  s.hub.core.receive(s.hub.now, s.worker.id, std::move(message), s.hub.out);
+  for (auto const& one : s.worker.received())
+    if (one.head.type == frame_type::welcome) s.worker.epoch = one.head.epoch;
+  REQUIRE(s.worker.epoch != 0);
+  CHECK(s.hub.core.census().attempts == 1);
+  answer_held(s.worker);
+  s.wait(12 * second);
+  CHECK(s.hub.core.census().attempts == 0);
+}
+
+TEST_CASE("a claimed call waits for its worker also where nobody else has its task") {
+  raw_hub hub;
+  raw_peer client(hub, 2, 100);
+  raw_peer stranger(hub, 3, 60, in_process);
+  REQUIRE(stranger.hello(peer_role::worker, {{"another", 7, ""}}));
+  REQUIRE(client.hello(peer_role::client));
+  for (int i = 0; i < 11; ++i) {  // callers know by then what is unknown
+    hub.wait(second);
+    client.acknowledge(0);
+  }
+  claim(client, ticket);
+  CHECK(find(told(client), frame_type::error) == nullptr);
+  raw_peer worker(hub, 1, 50);
+  REQUIRE(hello_holding(worker, ticket));
+  answer_held(worker);
+  CHECK(find(told(client), frame_type::result) != nullptr);
+}
+
+TEST_CASE("a call that is made anew is told apart from what its worker has of it") {
+  raw_hub hub;
+  raw_peer worker(hub, 1, 50);
+  raw_peer client(hub, 2, 100);
+  REQUIRE(hello_holding(worker, ticket));
+  answer_held(worker);  // its caller was told no ticket
+  REQUIRE(client.hello(peer_role::client));
+  client.call(1);
+  auto const frames = told(worker);
+  auto const* const assigned = find(frames, frame_type::assign);
+  REQUIRE(assigned != nullptr);
+  CHECK(assigned->head.call == meant);
+  CHECK(assigned->head.attempt == 2);
+  worker.answer(assigned->head, 3);
+  auto const answers = told(client);
+  REQUIRE(find(answers, frame_type::result) != nullptr);
+  CHECK(find(answers, frame_type::result)->payload().size() == 3);
+  for (int i = 0; i < 11; ++i) {
+    hub.wait(second);
+    worker.acknowledge(0);
+  }
+  CHECK(hub.core.census().attempts == 0);
+}
+
 TEST_CASE("by another ticket nobody is brought together with anybody") {
   next_hub s;
   REQUIRE(hello_holding(s.worker, ticket));
