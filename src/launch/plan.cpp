@@ -137,7 +137,7 @@ std::string fault_of(pool const& one) {
   if (one.max_cost_per_hour && one.cost_per_hour == 0)
     return "max_cost_per_hour: nothing costs anything where cost_per_hour is not set";
   if (is_elsewhere(one) && one.max == 0u)
-    return "max: it is 0, and no worker could ever be started; leave it out for as many as can be";
+    return "max: it is 0, and no worker could ever be started; say how many there may be";
   if (is_elsewhere(one) && !one.max && !capacity_of(one))
     return "max: it is not set, and neither is what would limit the number otherwise (max_cost_per_hour)";
   if (one.carry && !std::holds_alternative<ssh>(one.by) && !std::holds_alternative<slurm>(one.by))
