@@ -58,6 +58,8 @@ class log_printer {
   void end() {
     if (!order_.json) end_line();
   }
+  // Another hub counts anew what calls print.
+  void begin_anew() { printed_.clear(); }
 
  private:
   void put(std::string_view text) {
@@ -107,15 +109,19 @@ int print_logs(hub_choice const& hub, logs_order const& order) {
   if (!order.call.empty()) asked.call = read_id(order.call);
   auto const connected = connect(hub);
   log_printer printer(order);
-  for (bool was_known = false;; was_known = true) {
+  for (bool was_known = false;;) {
     auto const page = ask(connected, asked);
-    if (page.state == core::log_state::unknown && was_known) break;  // it has ended, and had printed nothing
-    if (page.state == core::log_state::unknown) return unknown_call(order.call);
+    auto const is_known = page.state == core::log_state::open || page.state == core::log_state::ended;
+    was_known = was_known || is_known || !page.entries.empty();
+    auto const goes_on = order.follow && page.state == core::log_state::awaited;
+    if (!is_known && !goes_on && !was_known) return unknown_call(order.call);
+    if (!core::are_of_one_hub(asked.after, page.next)) printer.begin_anew();
     for (auto const& one : page.entries) printer.print(one);
     flush_output();
     asked.after = page.next;
     if (page.more) continue;
-    if (!order.follow || page.state == core::log_state::ended) break;
+    if (!order.follow || page.state == core::log_state::ended || page.state == core::log_state::unknown)
+      break;  // unknown: it has ended, and its text is kept no more
     std::this_thread::sleep_for(between_looks);
   }
   printer.end();

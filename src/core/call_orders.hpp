@@ -113,7 +113,8 @@ struct call_listing {
   std::uint64_t all = 0;
 };
 
-// What was printed behind entry number `after`, in the order in which the hub was told.
+// What was printed behind entry number `after`, in the order in which the hub was told. A number that the hub
+// has not given, as it is of another hub's, is as 0.
 struct log_order {
   call_id call{};  // number 0: of all calls, and of workers, that whoever asks may see
   std::uint64_t after = 0;
@@ -123,7 +124,11 @@ enum class log_state : std::uint8_t {
   unknown = 0,  // the hub has no such call, and nothing that it has printed, for whoever asks
   open,         // more may come
   ended,        // the call has
+  awaited,      // as `unknown`; but it may have been begun under an earlier hub, or go on under the next one
 };
+
+// Whether two numbers that pages of logs have had, no number of which is 0, are one hub's.
+constexpr bool are_of_one_hub(std::uint64_t one, std::uint64_t other) { return one >> 32U == other >> 32U; }
 
 struct log_page {
   static constexpr std::size_t most = std::size_t{256} << 10;  // bytes of text, about

@@ -28,7 +28,7 @@ hub::state::state(hub_config made, time_point now)
       stands_since(now),
       random(config.seed),
       timers(now),
-      logs(config.max_call_log, config.max_logs),
+      logs(config.max_call_log, config.max_logs, config.seed >> 44U << 32U),
       calls({config.max_client_calls, config.max_client_bytes, config.max_calls, config.max_bytes,
              config.silence, config.journal, config.max_keys, config.weights},
             random, timers),

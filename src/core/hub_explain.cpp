@@ -301,7 +301,7 @@ void hub::state::take_call_order(time_point now, client_session& client, std::st
     if (!decode_log_order(message.payload(), order))
       return answer(now, client, id,
                     failure_of(errc::protocol_violation, "what is asked of logs does not decode"), out);
-    return answer_order(now, client, id, encode_log_page(read_logs_for(client, order)), out);
+    return answer_order(now, client, id, encode_log_page(read_logs_for(now, client, order)), out);
   }
   call_id meant;
   if (!decode_call_id(message.payload(), meant))

@@ -112,6 +112,7 @@ void hub::state::claim(time_point now, call_record& call, outputs& out) {
   auto const index = find_attempt(worker, call.id, waits.number);
   YONDER_REACHED(claimed);
   worker.outstanding[index].unclaimed = false;
+  logs.give(call.id, call.caller->identity);
   note_assigned(now, call);
   keep_turn(call);
   dispatcher::adopt(call, worker, index);
@@ -127,6 +128,7 @@ void hub::state::claim(time_point now, call_record& call, outputs& out) {
 
 hub::state::unclaimed_attempt hub::state::forget_unclaimed(unclaimed_attempts::iterator which) {
   auto waits = std::move(which->second);
+  logs.give(which->first.first, of_nobody);
   unclaimed.erase(which);
   if (waits.answer) unclaimed_bytes -= size_of(*waits.answer);
   return waits;

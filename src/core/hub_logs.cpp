@@ -35,6 +35,11 @@ void hub::state::take_printed(time_point now, worker_session& worker, frame cons
       return violated(now, worker, "what was printed by what it was not asked", out);
     auto const& attempt = worker.outstanding[index];
     auto const* const call = attempt.call;
+    if (attempt.unclaimed) {
+      said.identity = of_nobody_yet;
+      said.calls.push_back(attempt.id);
+      continue;
+    }
     is_shared = is_shared && call != nullptr && (i == 0 || call->caller->identity == said.identity);
     if (!is_shared) continue;
     if (i == 0) said.identity = call->caller->identity;
@@ -48,9 +53,10 @@ void hub::state::take_printed(time_point now, worker_session& worker, frame cons
 }
 
 // Of its own calls whoever made them may ask; an operator of all, and of what workers print besides.
-log_page hub::state::read_logs_for(client_session const& client, log_order const& order) {
+log_page hub::state::read_logs_for(time_point now, client_session const& client, log_order const& order) {
   log_page page;
-  page.next = order.after;
+  auto const after = order.after > logs.first() && order.after <= logs.last() ? order.after : logs.first();
+  page.next = after;
   std::size_t bytes = 0;
   auto const everything = operates(client);
   auto const add = [&](call_id call, std::uint32_t count, log_store::entry const& one, std::uint64_t at) {
@@ -60,7 +66,7 @@ log_page hub::state::read_logs_for(client_session const& client, log_order const
   auto const is_full = [&] { return page.more = bytes >= log_page::most; };
   if (order.call.number == 0) {
     page.state = log_state::open;
-    auto const full_at = logs.read_all(order.after, [&](std::uint64_t, auto const& one, std::uint64_t at) {
+    auto const full_at = logs.read_all(after, [&](std::uint64_t, auto const& one, std::uint64_t at) {
       if (is_full()) return false;
       if (one.calls.empty() && everything) add({}, 1, one, 0);
       if (!one.calls.empty() && (everything || one.identity == client.identity))
@@ -74,10 +80,16 @@ log_page hub::state::read_logs_for(client_session const& client, log_order const
   auto const* const call = call_for(client, order.call);
   auto const* const owner = logs.owner(order.call);
   auto const is_seen = owner != nullptr && (everything || *owner == client.identity);
-  if (call == nullptr && !is_seen) return page;
-  page.state = call != nullptr && !call->has_ended() ? log_state::open : log_state::ended;
+  auto const is_left = hand_over_until != never || (is_seen && *owner == of_nobody_yet);
+  auto const is_young = now - stands_since < config.silence;
+  if (call != nullptr)
+    page.state = call->has_ended() ? log_state::ended : log_state::open;
+  else if (is_left || (is_young && !is_seen))
+    page.state = log_state::awaited;
+  else if (is_seen)
+    page.state = log_state::ended;
   if (is_seen)
-    logs.read(order.call, order.after, [&](std::uint64_t number, auto const& one, std::uint64_t at) {
+    logs.read(order.call, after, [&](std::uint64_t number, auto const& one, std::uint64_t at) {
       if (is_full()) return false;
       add(order.call, 1, one, at);
       page.next = number;
@@ -116,7 +128,7 @@ std::string encode_log_page(log_page const& page) {
 bool decode_log_page(std::span<std::byte const> payload, log_page& page) {
   field_reader from(payload);
   std::uint8_t state = 0, more = 0;
-  if (!from.take(state, more, page.next) || state > static_cast<std::uint8_t>(log_state::ended) || more > 1)
+  if (!from.take(state, more, page.next) || state > static_cast<std::uint8_t>(log_state::awaited) || more > 1)
     return false;
   page.state = static_cast<log_state>(state);
   page.more = more != 0;

@@ -434,7 +434,7 @@ struct hub::state {
 
   // hub_logs.cpp: what tasks print
   void take_printed(time_point now, worker_session& worker, frame const& message, outputs& out);
-  log_page read_logs_for(client_session const& client, log_order const& order);
+  log_page read_logs_for(time_point now, client_session const& client, log_order const& order);
 
   // hub_traces.cpp: when what happened to calls
   void begin_trace(time_point now, call_record& call) const;

@@ -82,4 +82,15 @@ std::string const* log_store::owner(call_id call) const {
   return log == calls_.end() ? nullptr : &log->second.identity;
 }
 
+void log_store::give(call_id call, std::string_view identity) {
+  auto const log = calls_.find(call);
+  if (log == calls_.end()) return;
+  log->second.identity = identity;
+  for (auto const& place : log->second.places) {
+    auto& one = entries_.at(place.number);
+    bytes_ += identity.size() - one.identity.size();
+    one.identity = identity;
+  }
+}
+
 }  // namespace yonder::core

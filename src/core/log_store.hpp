@@ -15,13 +15,18 @@
 
 namespace yonder::core {
 
+// Identities that no credential has: of a call whose caller may come yet, and of one whose caller does not.
+inline constexpr std::string_view of_nobody_yet{"\0yet", 4};
+inline constexpr std::string_view of_nobody{"\0", 1};
+
 // What calls printed, the latest of it: past so many bytes of one call, or of all, the oldest goes.
 class log_store {
  public:
   static constexpr std::size_t most_scanned = 4096;  // entries, by one read of all
 
-  // Bytes, of a call's text, and of everything with what keeping it takes.
-  log_store(std::size_t most_of_call, std::size_t most) noexcept : most_of_call_(most_of_call), most_(most) {}
+  // Bytes, of a call's text, and of everything with what keeping it takes. Numbers are given behind `first`.
+  log_store(std::size_t most_of_call, std::size_t most, std::uint64_t first = 0) noexcept
+      : most_of_call_(most_of_call), most_(most), first_(first), last_(first) {}
 
   struct entry {
     std::vector<call_id> calls;  // that it is of, with consecutive numbers; none: it is the worker's own
@@ -44,7 +49,10 @@ class log_store {
 
   // Whose that call is; null: it has printed nothing.
   std::string const* owner(call_id call) const;
-  // The number of the last entry.
+  // What it has printed is that one's from now on.
+  void give(call_id call, std::string_view identity);
+  // The number before that of the first entry, and that of the last one.
+  std::uint64_t first() const noexcept { return first_; }
   std::uint64_t last() const noexcept { return last_; }
   std::size_t bytes() const noexcept { return bytes_; }
   bool empty() const noexcept { return entries_.empty(); }
@@ -69,7 +77,8 @@ class log_store {
   std::map<std::uint64_t, entry> entries_;
   std::map<call_id, call_log> calls_;
   std::size_t bytes_ = 0;
-  std::uint64_t last_ = 0;
+  std::uint64_t first_;
+  std::uint64_t last_;
 };
 
 }  // namespace yonder::core

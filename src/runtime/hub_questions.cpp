@@ -177,8 +177,10 @@ call_ref ask_for_printed(engine_ref const& where, id_pair call, std::uint64_t af
 printed_page printed_in(reply const& answer) {
   core::log_page page;
   if (!core::decode_log_page(answer.payload, page)) undecodable("of logs ");
-  printed_page made{
-      .ended = page.state != core::log_state::open, .more = page.more, .next = page.next, .printed = {}};
+  printed_page made{.ended = page.state == core::log_state::unknown || page.state == core::log_state::ended,
+                    .more = page.more,
+                    .next = page.next,
+                    .printed = {}};
   for (auto& one : page.entries) made.printed.push_back({one.at, std::move(one.worker), std::move(one.text)});
   return made;
 }

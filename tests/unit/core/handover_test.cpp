@@ -2,6 +2,7 @@
 //
 // What outlasts its hub without a journal: how a hub that ends hands it over, and how the next one brings
 // worker and caller together.
+#include "src/core/call_orders.hpp"
 #include "tests/unit/core/durable_scene.hpp"
 
 namespace yonder::core::test::handovers {
@@ -103,6 +104,25 @@ void claim(raw_peer& client, std::uint32_t with, call_policy const& policy = {})
   body.extend(1);
   message.body = std::move(body);
   client.say(std::move(message));
+}
+
+log_page logs_of(raw_peer& client, std::uint64_t number) {
+  frame message;
+  message.head.type = frame_type::call;
+  message.head.call = {client.session, number};
+  byte_buffer body;
+  write_call(body, read_logs, {.idempotent = true}, {});
+  message.head.metadata_size = static_cast<std::uint32_t>(body.size());
+  auto const order = encode_log_order({meant});
+  body.append(order.data(), order.size());
+  message.body = std::move(body);
+  client.say(std::move(message));
+  log_page page;
+  auto const answers = told(client);
+  auto const* const result = find(answers, frame_type::result);
+  REQUIRE(result != nullptr);
+  REQUIRE(decode_log_page(result->payload(), page));
+  return page;
 }
 
 void answer_held(raw_peer& worker) {
@@ -285,6 +305,27 @@ TEST_CASE("a call that is made anew is told apart from what its worker has of it
     worker.acknowledge(0);
   }
   CHECK(hub.core.census().attempts == 0);
+}
+
+TEST_CASE("what is printed before its caller comes is its caller's") {
+  next_hub s;
+  REQUIRE(hello_holding(s.worker, ticket));
+  auto printed = make_printed("half of it\n", 0, 1);
+  printed.head.call = meant;
+  printed.head.attempt = 1;
+  s.worker.say(std::move(printed));
+  s.come();
+  auto page = logs_of(s.client, 2);
+  CHECK(page.entries.empty());
+  CHECK(page.state == log_state::awaited);
+  claim(s.client, ticket);
+  page = logs_of(s.client, 3);
+  REQUIRE(page.entries.size() == 1);
+  CHECK(page.entries.front().text == "half of it\n");
+  CHECK(page.state == log_state::open);
+  answer_held(s.worker);
+  told(s.client);
+  CHECK(logs_of(s.client, 4).state == log_state::ended);
 }
 
 TEST_CASE("by another ticket nobody is brought together with anybody") {

@@ -92,6 +92,34 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a number that another hub has given is as none") {
+  hub_config config;
+  config.seed = std::uint64_t{5} << 44U;
+  printing t(true, config);
+  auto& worker = t.net.add_worker();
+  auto const call = t.net.submit(t.caller, "a");
+  t.net.print(worker, "one\n", 0);
+  auto const page = t.logs(t.caller, {call, 1});
+  REQUIRE(page.entries.size() == 1);
+  CHECK_FALSE(are_of_one_hub(1, page.next));
+  auto const next = t.logs(t.caller, {call, page.next});
+  CHECK(next.entries.empty());
+  CHECK(next.next == page.next);
+  auto const later = t.logs(t.caller, {call, std::uint64_t{6} << 32U | 1U});
+  CHECK(later.entries.size() == 1);
+  CHECK(are_of_one_hub(later.next, page.next));
+  CHECK(t.logs(t.caller, {{}, std::uint64_t{6} << 32U | 1U}).entries.size() == 1);
+  CHECK(t.logs(t.caller, {{}, t.logs(t.caller, {}).next}).entries.empty());
+}
+
+TEST_CASE("for as long as workers may come back, a call of which a hub knows nothing is awaited") {
+  printing t;
+  auto const stranger = call_id{99, 1};
+  CHECK(t.logs(t.boss, {stranger}).state == log_state::awaited);
+  t.net.wait(11 * second);
+  CHECK(t.logs(t.boss, {stranger}).state == log_state::unknown);
+}
+
 TEST_CASE("promise 20: what a call prints is for the credential that made it, and for operators") {
   printing t;
   auto& worker = t.net.add_worker();
@@ -102,7 +130,7 @@ TEST_CASE("promise 20: what a call prints is for the credential that made it, an
   CHECK(t.text(t.caller, call) == "a secret");
   CHECK(t.text(t.boss, call) == "a secret");
   CHECK(t.text(t.other, call).empty());
-  CHECK(t.logs(t.other, {call}).state == log_state::unknown);
+  CHECK(t.logs(t.other, {call}).state == t.logs(t.other, {call_id{99, 1}}).state);
   CHECK(t.logs(t.other, {}).entries.empty());
   CHECK(t.logs(t.caller, {}).entries.size() == 1);
   auto const all = t.logs(t.boss, {}).entries;
@@ -222,7 +250,7 @@ TEST_CASE("a page of all logs ends, and the next one begins behind it") {
     more = page.more;
   }
   CHECK(seen == 40);
-  CHECK(t.logs(t.boss, {{}, ~std::uint64_t{0}}).entries.empty());
+  CHECK(t.logs(t.boss, order).entries.empty());
 }
 
 TEST_CASE(
