@@ -3,6 +3,7 @@
 
 #include "src/core/builds.hpp"
 #include "src/core/types.hpp"
+#include "yonder/detail/export.hpp"
 
 #include <string>
 
@@ -18,7 +19,7 @@ std::string in_words(call_id const& id);
 // "build 00c0ffee00c0ffee of 'app'"; of one that was not told "a build that it does not tell, of 'app'".
 std::string in_words(program_build const& one);
 // "build 00c0ffee00c0ffee"
-std::string build_in_digits(std::uint64_t build);  // 16 of them, hexadecimal
+YONDER_API std::string build_in_digits(std::uint64_t build);  // 16 of them, hexadecimal
 std::string build_in_words(std::uint64_t build);
 
 // What a frame is past: "the result takes 300000 bytes; the hub receives at most 262145
