@@ -38,7 +38,7 @@ void world::make_hub() {
   if (how_.keys > 0) config.result_time = how_.key_window;
   if (how_.needs != 0) config.machine = simulated_machine();
   if (how_.prefetch_bytes != 0) config.max_prefetch_bytes = how_.prefetch_bytes;
-  config.silence = 1 * second;
+  config.silence = how_.silence;
   if (how_.builds) config.function_grace = 50 * millisecond;
   config.backoff_first = 20 * millisecond;
   config.backoff_cap = 200 * millisecond;

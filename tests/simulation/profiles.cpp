@@ -516,9 +516,11 @@ std::vector<profile> make_profiles() {
   profile handovers = upgrades;
   handovers.name = "handovers";
   handovers.streams = handovers.composes = 0;
-  handovers.long_runs = 0.05;
+  handovers.long_runs = 0.15;
   handovers.hub_drain = 15 * millisecond;
   handovers.hub_upgrade_every = 600 * millisecond;
+  handovers.silence = 600 * millisecond;
+  handovers.leaves_with_hub = 1;  // whose calls nobody comes for
 
   return {fast,
           local,
@@ -619,6 +621,7 @@ std::vector<field> const& fields() {
       {"narrow", &profile::narrow, nullptr},
       {"large", &profile::large, nullptr},
       {"throws", &profile::throws, nullptr},
+      {"leaves_with_hub", &profile::leaves_with_hub, nullptr},
       {"hangs", &profile::hangs, nullptr},
       {"ignores_stop", &profile::ignores_stop, nullptr},
       {"crashes", &profile::crashes, nullptr},
@@ -643,6 +646,7 @@ std::vector<field> const& fields() {
       {"reconnect_every", nullptr, &profile::reconnect_every},
       {"worker_crash_every", nullptr, &profile::worker_crash_every},
       {"client_crash_every", nullptr, &profile::client_crash_every},
+      {"silence", nullptr, &profile::silence},
       {"hub_restart_every", nullptr, &profile::hub_restart_every},
       {"hub_upgrade_every", nullptr, &profile::hub_upgrade_every},
       {"drain_every", nullptr, &profile::drain_every},

@@ -432,7 +432,10 @@ void world::reconnect_node(std::uint32_t index, bool of_worker) {
 }
 
 void world::end_drained_hub(std::uint32_t life) {
-  if (life == hub_life_) restart_hub(true);
+  if (life != hub_life_) return;
+  restart_hub(true);
+  if (happens(how_.leaves_with_hub))
+    end_client(static_cast<std::uint32_t>(random_.below(static_cast<std::uint64_t>(how_.clients))));
 }
 
 void world::restart_hub(bool drained) {

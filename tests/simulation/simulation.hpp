@@ -40,6 +40,8 @@ struct profile {
   duration longest_hub_stop = 0, longest_stop = 0;  // of the hub, of the others
   duration hub_upgrade_every = 0;                   // of a hub that ends in good order
   duration hub_drain = 0;                           // for which that waits for what runs; 0: for long
+  duration silence = 1 * second;                    // after which a hub gives a worker up
+  double leaves_with_hub = 0;                       // of hubs that end so: a client ends before the next one
   duration imposture_every = 0;                     // of peers that name a client's session
   duration lies_every = 0;                  // of peers that repeat what they overheard, and flood the hub
   std::size_t prefetch_bytes = 0;           // that may wait in a worker; 0: as usual
