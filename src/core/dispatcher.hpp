@@ -40,9 +40,10 @@ class dispatcher {
     duration function_grace = 0;          // how long calls wait for a function whose last worker went
     time_point began = 0;                 // when workers began to come
     duration wait_notice = 5 * second;    // how long they wait for whom there is nobody before that is told
+    std::string starts_for{};             // services, in words: of others the hub starts no workers; none: ""
   };
 
-  explicit dispatcher(limits const& allowed) : limits_(allowed), waits_(allowed.wait_notice) {}
+  explicit dispatcher(limits allowed) : limits_(std::move(allowed)), waits_(limits_.wait_notice) {}
 
   // --- functions, and who offers them
 
@@ -207,6 +208,7 @@ class dispatcher {
   std::string tell_of_wait(function_record const& function) const;
   // Why no worker takes its calls, where none could.
   std::string explain_wait(function_record const& function) const;
+  std::string why_not_started() const;
   time_point long_wait_due() const noexcept { return queued_ == 0 ? never : waits_.due(); }
 
   std::size_t functions() const noexcept { return functions_.size(); }

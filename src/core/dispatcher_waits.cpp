@@ -184,6 +184,13 @@ std::string dispatcher::tell_of_wait(function_record const& function) const {
          ", and there is no worker that could take it: " + explain_wait(function);
 }
 
+// What the hub does not start, where a plan is for services alone.
+std::string dispatcher::why_not_started() const {
+  if (limits_.starts_for.empty()) return {};
+  return ", and the hub starts workers for " + limits_.starts_for +
+         " only (its plan has no pool 'default', which would be for all others)";
+}
+
 std::string dispatcher::explain_wait(function_record const& function) const {
   auto const lends = [](auto const* by) { return by->lent != 0; };
   if ((function.pool != nullptr && function.pool->recruits && in_service_ != 0 &&
@@ -192,13 +199,13 @@ std::string dispatcher::explain_wait(function_record const& function) const {
     return "those that came by themselves and have it serve others, and it gets one of them in its turn";
   if (auto const* const pool = function.pool; pool != nullptr) {
     if (pool->start_failures != 0)
-      return "none could be started, " + std::to_string(pool->start_failures) +
-             " times in a row; the last time " + pool->failure_reason +
+      return "none could be started" + pool->failures_in_words() +
              (pool->delayed_why.empty() ? std::string() : "; the next one: " + pool->delayed_why);
     if (pool->needs.resources.any() && pool->workers() == 0)
       return "what each of its workers is to have is given to others, or not known yet";
     if (!pool->delayed_why.empty()) return "one is being started: " + pool->delayed_why;
-    return pool->starting != 0 ? "one is being started, and has not answered yet" : "none was started yet";
+    if (pool->starting != 0) return "one is being started, and has not answered yet";
+    return pool->recruits ? "none has come that has it" + why_not_started() : "none was started yet";
   }
   if (std::any_of(function.offers.begin(), function.offers.end(),
                   [](auto const* by) { return by->workers != 0; }))
@@ -210,6 +217,7 @@ std::string dispatcher::explain_wait(function_record const& function) const {
   auto why = in_service_ == 0
                  ? std::string("none is connected")
                  : "none of the " + std::to_string(in_service_) + " that are connected has this task";
+  why += why_not_started();
   if (!function.last_loss.empty()) why += "; of the last one that had it: " + function.last_loss;
   return why;
 }

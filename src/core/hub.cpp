@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <utility>
 
 namespace yonder::core {
@@ -19,6 +20,17 @@ link_timing patient_timing(hub_config const& config) {
   if (timing.heartbeat > 0)
     timing.missed = static_cast<int>(std::max<duration>(timing.missed, config.silence / timing.heartbeat));
   return timing;
+}
+
+// "'a', 'b' and 3 more": services, where it starts workers for them alone.
+std::string starts_only(hub_config const& config) {
+  constexpr std::size_t told = 8;
+  auto const& services = config.services;
+  if (!config.pools.empty() && config.pools.front().max_workers != 0) return {};
+  std::string text;
+  for (auto const& [name, model] : std::span(services).first(std::min(services.size(), told)))
+    text += (text.empty() ? "'" : ", '") + name + "'";
+  return services.size() <= told ? text : text + " and " + std::to_string(services.size() - told) + " more";
 }
 
 }  // namespace
@@ -36,7 +48,7 @@ hub::state::state(hub_config made, time_point now)
                 patient_timing(config), config.limits, config.proves_sessions, &calls.account()},
                random, timers),
       work({config.prefetch, config.max_prefetch, config.max_prefetch_bytes, config.function_grace, now,
-            config.wait_notice}),
+            config.wait_notice, starts_only(config)}),
       pools({config.scale_delay, config.start_timeout, config.start_failures, config.max_pools,
              config.max_demanded, config.max_depth, config.resource_patience, config.own_processes,
              config.machine, config.max_starts, config.pool_memory, config.services},

@@ -641,6 +641,11 @@ struct pool_record {
   time_point used_last = never;  // when a call of it last waited or ran; never: it is not known yet
   bool gives_way = false;        // to another one: nothing of it stays that is not used
 
+  // ", 2 times in a row; the last time it exited", or ": it exited"
+  std::string failures_in_words() const {
+    if (start_failures == 1) return ": " + failure_reason;
+    return ", " + std::to_string(start_failures) + " times in a row; the last time " + failure_reason;
+  }
   // Whether each of its workers has something of this machine for itself.
   bool leases() const { return needs.resources.any() && !config.elsewhere; }
   void forget_delay(std::uint64_t start) {

@@ -641,8 +641,8 @@ pool_record* scaler::timed_out(time_point now, std::uint64_t start, outputs& out
 failure scaler::explain(pool_record& pool) const {
   failure error;
   error.code = errc::worker_start_failed;
-  error.message = "no worker could be started, " + std::to_string(std::exchange(pool.start_failures, 0)) +
-                  " times in a row; the last time " + pool.failure_reason;
+  error.message = "no worker could be started" + pool.failures_in_words();
+  pool.start_failures = 0;
   error.stderr_tail = pool.failure_tail;
   return error;
 }

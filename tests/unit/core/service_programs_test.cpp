@@ -85,6 +85,23 @@ TEST_CASE("a service of another program is served whatever the first pool's prog
   }
 }
 
+TEST_CASE("what waits for what no pool of the plan is for is told which pools there are") {
+  planned_hub t;
+  t.net.submit(t.client, "x");
+  auto other = counter;
+  other.service = "Cuonter";
+  t.call("Cuonter::next", other);
+  t.net.wait(6 * second);
+  CHECK(t.net.starts.empty());
+  std::string const only =
+      ", and the hub starts workers for 'Counter' only (its plan has no pool 'default', which would be for "
+      "all "
+      "others)";
+  REQUIRE(t.net.notices.size() == 2);
+  CHECK(t.net.notices[1].ends_with(": none is connected" + only));
+  CHECK(t.net.notices[0].ends_with(": none has come that has it" + only));
+}
+
 TEST_CASE("what a service's own program has not is unknown once that is known, in its own words") {
   planned_hub t;
   auto const unknown = t.call("Counter::back");
