@@ -38,9 +38,9 @@ void service::hold(context& in, call_handle const& call, time_point until, on_en
 }
 
 void service::hold_on(std::shared_ptr<held_request> const& one) {
-  constexpr auto between_looks = std::chrono::seconds(15);
+  constexpr auto look_again = std::chrono::seconds(15);
   static constexpr auto soon = std::chrono::seconds(1);  // the file of keys was looked at as late as that
-  one->looks = std::min<time_point>(one->until, one->looks + between_looks);
+  one->looks = std::min<time_point>(one->until, one->looks + look_again);
   auto const number = calls_.wait(one->call, one->looks, [this, one](one_call& call, bool timed_out) {
     auto const now = timed_out ? one->looks : *call.ended;
     if (!lets_go_ && now - one->begun >= soon && !may_still_see(*one->who, call, now))
