@@ -199,6 +199,9 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
     auto const was_missing = std::exchange(one.was_missing, one.was_there && found == jobs.end());
     if (!one.was_there || at->first == cancelling_) {
       ++at;
+    } else if (one.was_missing && one.came && !one.ends) {
+      if (was_missing) tell_unlisted(one);
+      ++at;
     } else if (one.was_missing && !was_missing && !one.ends) {
       misses_ = true;
       ++at;
@@ -224,6 +227,13 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
     }
   }
   look_at_ = next_look(now);
+}
+
+// A worker of it is heard: the queue is not whole. When the hub hears that one no more, it says so.
+void job_book::tell_unlisted(job& one) {
+  if (std::exchange(one.told_missing, true)) return;
+  say(kind::notice, 0,
+      "the queue does not have job " + one.id + ", whose worker is connected: it is left alone");
 }
 
 // One that is hopeless in two looks in a row is given up: the next one may fare better, and whoever calls is

@@ -73,6 +73,8 @@ class job_book {
   // Whether to look now for the job that is in doubt; submitted(), refused() or doubted() follows. Nothing
   // else is submitted until that is known.
   bool should_search(std::int64_t now);
+  // Whether something is, or may have been.
+  bool is_submitting() const noexcept { return submitting_ != 0; }
 
   // Whether to look at the queue now; listed() or unlisted() follows.
   bool should_look(std::int64_t now);
@@ -125,6 +127,7 @@ class job_book {
     std::int64_t kept_until = 0;          // since then, however it waits: nobody else wants it to end
     std::string where{};                  // its node, once it is placed
     bool came = false;                    // one of its workers
+    bool told_missing = false;            // that the queue does not have it nevertheless
   };
   struct waiting_start {
     std::uint64_t start = 0;
@@ -140,6 +143,7 @@ class job_book {
   void blame(std::int64_t now, job const& one, std::string const& node, std::string const& text);
   void lift(std::int64_t now, std::string const& why);
   bool has_lapsed(std::int64_t now, job const& one) const;
+  void tell_unlisted(job& one);
   void put_back(job const& one, std::string const& text);
   bool is_full() const { return limits_.jobs != 0 && jobs_.size() >= limits_.jobs; }
   bool may_submit() const { return submitting_ == 0 && !waiting_.empty() && !is_full(); }

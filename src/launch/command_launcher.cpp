@@ -15,7 +15,6 @@ namespace yonder::launch {
 namespace {
 
 constexpr std::int64_t patience = 300 * second;  // with one command
-constexpr std::int64_t first_pause_at_end = 1 * second;
 
 constexpr std::array<std::string_view, 7> of_start{"name", "hub",           "script",   "cpus",
                                                    "gpus", "gpu_memory_mb", "memory_mb"};
@@ -145,7 +144,8 @@ std::optional<std::string> command_launcher::id_of(std::string const& printed,
   for (std::string line; std::getline(lines, line);) {
     if (line.size() > longest) line.resize(longest);
     std::smatch found;
-    if (!how_.id.empty() && std::regex_search(line, found, id_)) return found[1].str();
+    if (!how_.id.empty() && std::regex_search(line, found, id_) && found[1].length() != 0)
+      return found[1].str();
     if (auto text = trimmed(line); !text.empty()) last = std::move(text);
   }
   if (!how_.id.empty()) return std::nullopt;
@@ -176,12 +176,17 @@ void command_launcher::stopped(std::uint64_t start, command_result&& result) {
     return gone(start, one.missing_since == never ? "it was stopped" : "it is not listed any more");
   one.refusal = result.to_text();
   one.is = state::doubted;
-  if (how_.list.empty()) return refused(start, one);
-  list();
+  if (how_.list.empty() || leaves_by_ != never) refused(start, one);
+  if (!how_.list.empty()) list();
 }
 
 void command_launcher::refused(std::uint64_t start, instance& one) {
   one.is = state::running;
+  if (leaves_by_ != never) {
+    one.stop_again = platform::now() + one.pause;
+    one.pause *= 2;
+    return;
+  }
   one.stop_wanted = false;
   say(launch_event::kind::stop_failed, start, std::exchange(one.refusal, {}));
 }
@@ -225,7 +230,9 @@ void command_launcher::listed(command_result const& result) {
   for (auto& [start, one] : instances_) {
     auto const is_listed = there.contains(one.id) || there.contains(one.name);
     auto const is_missing = is_known && one.was_there && is_missing_for_good(one, is_listed);
-    if (is_missing && (one.is == state::running || one.is == state::doubted))
+    if (is_missing && one.is == state::running && one.came && !is_in_doubt(one))
+      tell_unlisted(one, result);
+    else if (is_missing && (one.is == state::running || one.is == state::doubted))
       ended.push_back(start);
     else if (one.is == state::doubted && one.was_there)
       refused(start, one);
@@ -238,19 +245,33 @@ void command_launcher::listed(command_result const& result) {
     list_due_ = platform::now() + how_.list_interval.count() * second;
 }
 
+// Its worker is heard, so it is there: `list` may look elsewhere, or for others. When the hub hears that
+// worker no more, it says so.
+void command_launcher::tell_unlisted(instance& one, command_result const& result) {
+  if (std::exchange(one.told_missing, true)) return;
+  say(launch_event::kind::notice, 0,
+      one.name + (one.id == one.name ? "" : " (id " + one.id + ")") +
+          " is not listed, and left alone, as its worker is connected; is `list` right?\n" +
+          result.to_text());
+}
+
+void command_launcher::served(std::uint64_t start) {
+  if (auto const found = instances_.find(start); found != instances_.end()) found->second.came = true;
+}
+
 // What has just been started may not be listed yet: it is missing when it is so twice, an interval apart.
 // Whose stop was refused has been there for long enough.
 bool command_launcher::is_missing_for_good(instance& one, bool is_listed) const {
   auto const now = platform::now();
   if (is_listed) one.missing_since = never;
-  if (is_listed || one.is == state::doubted) return !is_listed;
+  if (is_listed || is_in_doubt(one)) return !is_listed;
   if (one.missing_since == never) one.missing_since = now;
   return now - one.missing_since >= how_.list_interval.count() * second;
 }
 
 // It is stopped once all the same: what is there and not listed would cost.
 void command_launcher::missing(std::uint64_t start, instance& one) {
-  if (one.is == state::doubted || how_.stop.empty()) return gone(start, "it is not listed any more");
+  if (is_in_doubt(one) || how_.stop.empty()) return gone(start, "it is not listed any more");
   run_stop(start, one);
 }
 
@@ -275,39 +296,66 @@ void command_launcher::tick(time_point now) {
 }
 
 // What is being started is stopped when it has been, and a stop that is refused is tried again, after pauses
-// that double.
-void command_launcher::leave(teller const& say_to) {
-  auto const until = platform::now() + patience_at_end_;
-  auto pause = first_pause_at_end;
-  for (auto is_told = false; !instances_.empty(); pause *= 2) {
-    std::vector<std::uint64_t> all;
-    for (auto const& [start, one] : instances_) all.push_back(start);
-    for (auto const start : all) stop(start);
-    runner_.work_until(until);
-    auto const now = platform::now();
-    if (instances_.empty() || now + pause >= until) break;
-    if (!std::exchange(is_told, true))
-      say_to("tried again for " + std::to_string((until - now) / second) + " s: " + what_is_left());
-    ::poll(nullptr, 0, static_cast<int>(pause / 1'000'000));
+// that double: each for itself, whatever the others' commands do.
+bool command_launcher::leave_until(time_point until, teller const& say_to) {
+  auto const now = platform::now();
+  if (leaves_by_ == never) {
+    leaves_by_ = now + patience_at_end_;
+    for (auto& [start, one] : instances_) {
+      if (one.is == state::doubted) one.is = state::running;
+      one.came = false;  // the hub is heard no more
+    }
+  }
+  stop_all();
+  auto next = std::min({until, leaves_by_, now + second / 20});
+  if (!instances_.empty()) {
+    if (runner_.is_idle())
+      ::poll(nullptr, 0, static_cast<int>(std::max<std::int64_t>(next - now, 0) / 1'000'000));
+    else
+      runner_.work_until(next);
+  }
+  // Once it is known that they are there; a list that takes its time is not waited for.
+  auto const refused = std::any_of(instances_.begin(), instances_.end(), [&](auto const& entry) {
+    return !entry.second.refusal.empty() && (!listing_ || entry.second.pause > 2 * second);
+  });
+  auto const left = leaves_by_ - platform::now();
+  if (!instances_.empty() && left > 0) {
+    if (refused && !std::exchange(told_refusal_, true))
+      say_to("tried again for " + std::to_string(left / second) + " s: " + what_is_left());
+    return false;
   }
   if (!instances_.empty()) say_to("end by hand what may go on costing: " + what_is_left());
+  happened_.clear();
   runner_.stop();
+  return true;
+}
+
+void command_launcher::stop_all() {
+  auto const now = platform::now();
+  std::vector<std::uint64_t> due;
+  for (auto& [start, one] : instances_) {
+    one.stop_wanted = true;
+    if (one.is == state::running && one.stop_again <= now) due.push_back(start);
+  }
+  for (auto const start : due) run_stop(start, instances_.at(start));
 }
 
 // Of what could not be stopped: its name and id, and what was run and printed.
 std::string command_launcher::what_is_left() {
   std::map<std::uint64_t, std::string> refusals;
   for (auto& event : happened_)
-    if (event.what == launch_event::kind::stop_failed) refusals[event.start] = std::move(event.text);
+    if (event.what == launch_event::kind::stop_failed) refusals[event.start] = event.text;
+  for (auto const& [start, one] : instances_)
+    if (!one.refusal.empty()) refusals[start] = one.refusal;
   std::string text;
   for (auto const& [start, one] : instances_) {
     text += (text.empty() ? "" : "\n") + one.name + (one.id == one.name ? "" : " (id " + one.id + ")");
     auto const why = refusals.find(start);
     text += why != refusals.end()       ? " could not be stopped:\n" + why->second
             : one.is == state::starting ? " is still being started"
-                                        : " could not be stopped in time";
+                                        : " could not be stopped in time: this has not ended yet: " +
+                                              shell_line(words(how_.stop, one));
   }
-  happened_.clear();
   return text;
 }
 

@@ -31,7 +31,8 @@ class command_launcher final : public launcher {
   std::string describe(start_request const& wanted) const override;
   time_point next_deadline() const override;
   void tick(time_point now) override;
-  void leave(teller const& say_to) override;
+  void served(std::uint64_t start) override;
+  bool leave_until(time_point until, teller const& say_to) override;
 
  private:
   enum class state : std::uint8_t {
@@ -47,16 +48,28 @@ class command_launcher final : public launcher {
     bool stop_wanted = false;  // once it has been started
     bool was_there = false;    // when the list was asked for
     time_point missing_since = never;
+    bool came = false;          // its worker, which the hub hears
+    bool told_missing = false;  // that it is not listed nevertheless
     std::string refusal{};
+    // Of a hub that ends: when a stop that was refused is tried again, and after which pause the next time.
+    time_point stop_again = 0;
+    std::int64_t pause = second;
   };
 
   void started(std::uint64_t start, command_result&& result);
   void stopped(std::uint64_t start, command_result&& result);
   void run_stop(std::uint64_t start, instance& one);
   std::string what_is_left();
+  void stop_all();
   void gone(std::uint64_t start, std::string text);
   void missing(std::uint64_t start, instance& one);
+  void tell_unlisted(instance& one, command_result const& result);
   bool is_missing_for_good(instance& one, bool is_listed) const;
+  // Whose stop was refused: perhaps there is nothing to stop any more.
+  bool is_in_doubt(instance const& one) const {
+    return one.is == state::doubted ||
+           (one.is == state::running && leaves_by_ != never && !one.refusal.empty());
+  }
   void say(launch_event::kind what, std::uint64_t start, std::string text);
   void list();
   void listed(command_result const& result);
@@ -75,6 +88,8 @@ class command_launcher final : public launcher {
   std::map<std::uint64_t, instance> instances_;
   std::vector<launch_event> happened_;
   time_point list_due_ = never;
+  time_point leaves_by_ = never;  // as the hub ends
+  bool told_refusal_ = false;
   bool listing_ = false;
   bool list_failed_ = false;
 };

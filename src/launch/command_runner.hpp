@@ -108,6 +108,7 @@ class command_runner final : private platform::ready_handler {
   std::size_t size() const noexcept { return jobs_.size(); }
 
   // Without the driver, which ends: returns once none is left, or `until` has come.
+  bool is_idle() const noexcept { return jobs_.empty(); }
   void work_until(time_point until);
 
   // Ends all of them, and calls nobody.

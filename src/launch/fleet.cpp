@@ -250,22 +250,33 @@ void fleet::tick(std::int64_t now) {
   }
 }
 
+// All pools at once, turn by turn: none waits for what another one's commands take.
 void fleet::stop(runtime_detail::teller const& say_to) {
-  for (auto& one : pools_) {
-    if (!one.is.by) continue;
-    one.is.by->leave(say_to);
-    std::vector<launch_event> events;
-    one.is.by->take(events);
-    std::map<std::uint64_t, std::string> refused;  // the last word of each counts
-    for (auto& event : events) {
-      if (event.what == launch_event::kind::notice) say_to(shortened(std::move(event.text)));
-      if (event.what == launch_event::kind::stop_failed) refused[event.start] = std::move(event.text);
-      if (event.what == launch_event::kind::ended) refused.erase(event.start);
-    }
-    for (auto& [start, text] : refused)
-      say_to(config_.hub_name + "-" + std::to_string(start) + " of the pool '" + one.is.name +
-             "' could not be stopped, and may go on costing:\n" + shortened(std::move(text)));
+  std::vector<pool*> left;
+  for (auto& one : pools_)
+    if (one.is.by) left.push_back(&one);
+  while (!left.empty()) {
+    auto const turn = left.size() == 1 ? second : second / 20;
+    std::erase_if(left, [&](pool* const one) {
+      if (!one->is.by->leave_until(platform::now() + turn, say_to)) return false;
+      tell_what_is_left(*one, say_to);
+      return true;
+    });
   }
+}
+
+void fleet::tell_what_is_left(pool& one, runtime_detail::teller const& say_to) {
+  std::vector<launch_event> events;
+  one.is.by->take(events);
+  std::map<std::uint64_t, std::string> refused;  // the last word of each counts
+  for (auto& event : events) {
+    if (event.what == launch_event::kind::notice) say_to(shortened(std::move(event.text)));
+    if (event.what == launch_event::kind::stop_failed) refused[event.start] = std::move(event.text);
+    if (event.what == launch_event::kind::ended) refused.erase(event.start);
+  }
+  for (auto& [start, text] : refused)
+    say_to(config_.hub_name + "-" + std::to_string(start) + " of the pool '" + one.is.name +
+           "' could not be stopped, and may go on costing:\n" + shortened(std::move(text)));
 }
 
 }  // namespace yonder::launch

@@ -81,6 +81,7 @@ class fleet final : public runtime_detail::launching {
   std::string how_started(started const& one) const;
   void end(std::uint64_t start, launch_event&& event);
   void forget(std::uint64_t start);
+  void tell_what_is_left(pool& one, runtime_detail::teller const& say_to);
 
   fleet_config config_;
   std::vector<pool> pools_;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/platform/process.hpp"
 #include "src/runtime/launching.hpp"
 #include "src/runtime/worker_order.hpp"
 
@@ -87,9 +88,17 @@ class launcher {
   virtual time_point next_deadline() const = 0;
   virtual void tick(time_point now) = 0;
 
-  // The hub ends: gives up everything. What can be ended without waiting for it is; the rest ends by itself,
-  // as its workers hear no hub any more. Lines for whoever runs it go to `say_to`.
-  virtual void leave(teller const& say_to) = 0;
+  // The hub ends: gives up everything, and returns true when that is done, or has taken as long as it may;
+  // false at `until`, about, after which it is called again, and nothing else is. What can be ended without
+  // waiting for it is; the rest ends by itself, as its workers hear no hub any more. Lines for whoever runs
+  // the hub go to `say_to`.
+  virtual bool leave_until(time_point until, teller const& say_to) = 0;
+
+  // The same, until it is done.
+  void leave(teller const& say_to) {
+    while (!leave_until(platform::now() + second, say_to)) {
+    }
+  }
 };
 
 // The command, once a login shell has run these lines, which have no input, and of which none has failed;

@@ -20,6 +20,9 @@ using driver::job_book;
 
 constexpr std::int64_t slurm_patience = 120 * second;  // with one command
 constexpr std::int64_t slurm_patience_at_end = 20 * second;
+constexpr std::string_view not_cancelled_at_end =
+    "jobs could not be cancelled, and end by themselves once their workers have heard nothing for as long as "
+    "`silence` says:\n";
 
 // "gpu:2", "gpu:a100:2", "gpu": what stands before the number, and the number.
 struct gres_request {
@@ -625,29 +628,40 @@ void slurm_launcher::act(time_point now) {
   if (auto const id = book_.cancel(); !id.empty()) cancel(id);
 }
 
-// With what is just being submitted, or may have been.
-void slurm_launcher::leave(teller const&) {
-  carrying_.stop();
-  runner_.work_until(platform::now() + slurm_patience_at_end);
-  if (book_.should_search(never)) {
-    search();
-    runner_.work_until(platform::now() + slurm_patience_at_end);
+// With what is just being submitted, or may have been: for that half of the time is left. What looks at the
+// queue meanwhile is not waited for.
+bool slurm_launcher::leave_until(time_point until, teller const&) {
+  auto const now = platform::now();
+  if (leaves_by_ == never) {
+    leaves_by_ = now + slurm_patience_at_end;
+    carrying_.stop();
   }
-  auto line = book_.ids();
-  if (!line.empty()) {
-    line.insert(line.begin(), "scancel");
-    runner_.run({.command = as_written(std::move(line), ::environ),
-                 .timeout = slurm_patience_at_end,
-                 .done = [this](command_result&& result) {
-                   if (!result.succeeded() && result.errors.find("Invalid job id") == std::string::npos)
-                     farewell_ =
-                         "jobs could not be cancelled, and end by themselves once their workers have heard "
-                         "nothing for as long as `silence` says:\n" +
-                         result.to_text();
-                 }});
+  auto const submits_by = leaves_by_ - slurm_patience_at_end / 2;
+  if (!cancels_all_ && book_.is_submitting() && now < submits_by) {
+    if (book_.should_search(never)) search();
+    runner_.work_until(std::min({until, submits_by, now + second / 20}));
+    return false;
   }
-  runner_.work_until(platform::now() + slurm_patience_at_end);
+  if (!std::exchange(cancels_all_, true)) cancel_all();
+  if (!left_) runner_.work_until(std::min({until, leaves_by_, now + second / 20}));
+  if (!left_ && platform::now() < leaves_by_) return false;
+  if (!left_) farewell_ = std::string(not_cancelled_at_end) + "scancel has not answered in time";
   runner_.stop();
+  return true;
+}
+
+void slurm_launcher::cancel_all() {
+  auto line = book_.ids();
+  left_ = line.empty();
+  if (left_) return;
+  line.insert(line.begin(), "scancel");
+  runner_.run({.command = as_written(std::move(line), ::environ),
+               .timeout = slurm_patience_at_end,
+               .done = [this](command_result&& result) {
+                 left_ = true;
+                 if (!result.succeeded() && result.errors.find("Invalid job id") == std::string::npos)
+                   farewell_ = std::string(not_cancelled_at_end) + result.to_text();
+               }});
 }
 
 }  // namespace yonder::launch

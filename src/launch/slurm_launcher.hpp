@@ -73,7 +73,7 @@ class slurm_launcher final : public launcher {
   std::string describe(start_request const& wanted) const override;
   time_point next_deadline() const override;
   void tick(time_point now) override;
-  void leave(teller const& say_to) override;
+  bool leave_until(time_point until, teller const& say_to) override;
 
  private:
   std::size_t gpus_of_worker(start_request const& one) const;
@@ -89,6 +89,7 @@ class slurm_launcher final : public launcher {
   void look();
   void explain_end(driver::job_book::seen& job) const;
   void cancel(std::string const& id);
+  void cancel_all();
   void carry(driver::job_book::event const& placed);
   void bring(std::uint64_t start);
   void brought(std::uint64_t start, std::string const& job, std::string const& fault);
@@ -104,7 +105,10 @@ class slurm_launcher final : public launcher {
   std::vector<std::uint64_t> submitted_;             // its starts
   std::string refusal_;                              // of that, if it is in doubt
   bool passes_ = false;
-  std::string farewell_;  // what is to be said when all is over; empty: nothing
+  time_point leaves_by_ = never;
+  bool cancels_all_ = false;  // as the hub ends
+  bool left_ = false;         // and that is done
+  std::string farewell_;      // what is to be said when all is over; empty: nothing
   struct placement {
     std::string job;
     std::string node;

@@ -330,12 +330,17 @@ void ssh_launcher::tick(time_point now) {
   looked_ = now;
 }
 
-void ssh_launcher::leave(teller const&) {
-  waiting_.clear();
-  carried_.clear();
-  for (auto& [start, one] : jobs_) one.is_ended = true, runner_.close_input(one.job);
-  runner_.work_until(platform::now() + farewell_patience);
+bool ssh_launcher::leave_until(time_point until, teller const&) {
+  if (leaves_by_ == never) {
+    leaves_by_ = platform::now() + farewell_patience;
+    waiting_.clear();
+    carried_.clear();
+    for (auto& [start, one] : jobs_) one.is_ended = true, runner_.close_input(one.job);
+  }
+  runner_.work_until(std::min(until, leaves_by_));
+  if (!runner_.is_idle() && platform::now() < leaves_by_) return false;
   runner_.stop();
+  return true;
 }
 
 }  // namespace yonder::launch

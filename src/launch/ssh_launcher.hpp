@@ -36,7 +36,7 @@ class ssh_launcher final : public launcher {
   std::string describe(start_request const& wanted) const override;
   time_point next_deadline() const override;
   void tick(time_point now) override;
-  void leave(teller const& say_to) override;
+  bool leave_until(time_point until, teller const& say_to) override;
 
  private:
   struct carried_start {
@@ -81,6 +81,7 @@ class ssh_launcher final : public launcher {
   std::deque<start_request> waiting_;           // for a place, the first first
   bool may_have_room_ = false;                  // for one of those
   time_point looked_ = 0;                       // last
+  time_point leaves_by_ = never;                // as the hub ends
   time_point tell_at_ = never;                  // what starts that are under way have said
   std::map<std::string, std::string>
       failures_;  // of hosts that could not be reached: what was run and printed last

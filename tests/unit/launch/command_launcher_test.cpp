@@ -28,18 +28,19 @@ struct recording_cloud {
     auto name = (std::filesystem::temp_directory_path() / "yonder-cloud-XXXXXX").string();
     REQUIRE(::mkdtemp(name.data()) != nullptr);
     folder = name;
-    std::ofstream(folder / "cloud") << R"sh(#!/bin/sh
-cd "$(dirname "$0")" || exit 9
-case $1 in
+    write("cloud", R"sh(case $1 in
   start) echo "starting $2"; cp "$3" "script.$2"; touch "at.$2"; echo "id-$2" ;;
   stop) echo "$2" >>stops; test ! -e refuse || { echo "not now" >&2; exit 4; }; rm "at.${2#id-}" ;;
   list) test ! -e eventual || { rm eventual; exit 0; }; test ! -e long || seq 100000 299999; ls | sed -n 's/^at\./id-/p'; test ! -e long || seq 300000 499999 ;;
-esac
-)sh";
-    std::filesystem::permissions(folder / "cloud", std::filesystem::perms::owner_all);
+esac)sh");
   }
   ~recording_cloud() { std::filesystem::remove_all(folder); }
 
+  // In its folder.
+  void write(std::string const& name, std::string const& does) const {
+    std::ofstream(folder / name) << "#!/bin/sh\ncd \"$(dirname \"$0\")\" || exit 9\n" << does << "\n";
+    std::filesystem::permissions(folder / name, std::filesystem::perms::owner_all);
+  }
   std::string path() const { return (folder / "cloud").string(); }
   bool has(std::string const& name) const { return std::filesystem::exists(folder / name); }
   launch::command commands() const {
@@ -258,6 +259,57 @@ TEST_CASE("what is gone when a hub ends, and whose stop is refused, is no troubl
   CHECK(said.empty());
   std::ifstream stops(cloud.folder / "stops");
   CHECK(std::count(std::istreambuf_iterator<char>(stops), {}, '\n') == 1);
+}
+
+TEST_CASE("a hub that ends tries each stop again whatever hangs meanwhile: another one, or the list") {
+  recording_cloud cloud;
+  auto commands = cloud.commands();
+  cloud.write("stopper", R"sh(test "$1" != id-yonder-abc-1 || exec sleep 60
+test ! -e refuse || { rm refuse; exit 4; }
+rm "at.${1#id-}")sh");
+  commands.stop = {(cloud.folder / "stopper").string(), "{id}"};
+  commands.list = {"sleep", "60"};
+  command_launcher launcher(commands, *cloud.poller, 4 * launch::second);
+  launcher.start(request(1));
+  launcher.start(request(2));
+  for (std::size_t placed = 0; placed < 2;) placed += next(cloud, launcher).size();
+  std::ofstream(cloud.folder / "refuse");
+  std::string said;
+  launcher.leave([&](std::string const& line) { said = line; });
+  CHECK_FALSE(cloud.has("at.yonder-abc-2"));
+  CHECK(said.starts_with(
+      "end by hand what may go on costing: yonder-abc-1 (id id-yonder-abc-1) could not be stopped in "
+      "time: this has not ended yet: "));
+}
+
+TEST_CASE("whoever is not listed, but whose worker is connected, is left alone, and that is told") {
+  recording_cloud cloud;
+  auto commands = cloud.commands();
+  commands.list_interval = std::chrono::seconds(1);
+  command_launcher launcher(commands, *cloud.poller);
+  launcher.start(request(1));
+  launcher.start(request(2));
+  for (std::size_t placed = 0; placed < 2;) placed += next(cloud, launcher).size();
+  launcher.served(1);
+  std::filesystem::remove(cloud.folder / "at.yonder-abc-1");
+  std::filesystem::remove(cloud.folder / "at.yonder-abc-2");
+  auto happened = next(cloud, launcher);
+  if (happened.size() == 1) happened.push_back(next(cloud, launcher).at(0));
+  CHECK(happened[0].what == what::notice);
+  CHECK(happened[0].text.starts_with("yonder-abc-1 (id id-yonder-abc-1) is not listed, and left alone"));
+  CHECK(happened[1].what == what::ended);
+  CHECK(happened[1].start == 2);
+  launcher.stop(1);  // its worker is heard no more
+  CHECK(next(cloud, launcher).at(0).text == "it is not listed any more");
+}
+
+TEST_CASE("an id that is empty is none") {
+  recording_cloud cloud;
+  launch::command const commands{
+      .start = {"echo", "job=", "{script}"}, .stop = {"echo", "{id}"}, .id = "job=([0-9]*)"};
+  command_launcher launcher(commands, *cloud.poller);
+  launcher.start(request(1));
+  CHECK(next(cloud, launcher).at(0).what == what::failed);
 }
 
 TEST_CASE("what would be run is shown without its secrets, and nothing is run") {

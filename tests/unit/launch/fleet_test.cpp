@@ -24,6 +24,7 @@ using launch::launch_event;
 struct scripted_launcher final : launch::launcher {
   struct notes {
     std::vector<launch_event> next;
+    int left = 0, leaves_after = 1;  // leave_until() is called so often
     std::vector<std::uint64_t> started, stopped, served;
     std::vector<std::string> words{};  // of the worker that was started last
   };
@@ -42,9 +43,11 @@ struct scripted_launcher final : launch::launcher {
   std::string describe(launch::start_request const&) const override { return {}; }
   launch::time_point next_deadline() const override { return launch::never; }
   void tick(launch::time_point) override {}
-  void leave(launch::teller const&) override {
+  bool leave_until(launch::time_point, launch::teller const&) override {
+    if (++kept.left < kept.leaves_after) return false;
     kept.next.push_back({launch_event::kind::stop_failed, 1, "no"});
     kept.next.push_back({launch_event::kind::notice, 0, "a scheduler sleeps"});
+    return true;
   }
 };
 
@@ -194,6 +197,24 @@ TEST_CASE("what could not be ended is told when the hub ends") {
   REQUIRE(said.size() == 2);
   CHECK(said[0] == "a scheduler sleeps");
   CHECK(said[1] == "yonder-x-1 of the pool 'default' could not be stopped, and may go on costing:\nno");
+}
+
+TEST_CASE("pools are left at the same time: none waits until another one's commands have ended") {
+  scripted_launcher::notes slow, quick;
+  slow.leaves_after = 40;
+  lock_of_numbers keys;
+  std::vector<launch::fleet_pool> pools;
+  for (auto* const one : {&slow, &quick}) {
+    auto& made = pools.emplace_back();
+    made.name = one == &slow ? "slow" : "quick";
+    made.by = std::make_unique<scripted_launcher>(*one);
+  }
+  launch::fleet all({"tcp://hub:1", "yonder-x"}, std::move(pools), keys);
+  std::vector<std::string> said;
+  all.stop([&](std::string const& line) { said.push_back(line); });
+  REQUIRE(said.size() == 4);
+  CHECK(said[1].find("'quick'") != std::string::npos);
+  CHECK(said[3].find("'slow'") != std::string::npos);
 }
 
 // An ssh of one's own, which is a command like others: what it does is in a file.

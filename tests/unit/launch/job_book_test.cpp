@@ -58,6 +58,27 @@ TEST_CASE("a start is a job, which is placed when it runs and ended when it is o
   CHECK(book.next_deadline() == job_book::never);
 }
 
+TEST_CASE("a job that the queue has no more goes on while its worker is heard, and that is told once") {
+  job_book book({});
+  book.start(0, 7);
+  REQUIRE(book.submission(0) == starts{7});
+  book.submitted(0, "12");
+  REQUIRE(book.should_look(5 * second));
+  book.listed(5 * second, {{"12", {state::running, "RUNNING"}}});
+  CHECK(told_of(book) == words{"placed 7"});
+  book.served(7);
+  for (int at = 10; at < 60; at += 5) {
+    REQUIRE(book.should_look(at * second));
+    book.listed(at * second, {});
+    CHECK(told_of(book) == (at == 15 ? words{"notice 0"} : words{}));
+  }
+  book.stop(7);  // it is heard no more
+  CHECK(book.cancel() == "12");
+  book.already_over(60 * second);
+  CHECK(told_of(book) == words{"ended 7"});
+  CHECK(book.next_deadline() == job_book::never);
+}
+
 TEST_CASE(
     "why a job waits is told when that changes; one for which it is hopeless is cancelled in the second "
     "look") {

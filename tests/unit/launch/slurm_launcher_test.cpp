@@ -224,6 +224,23 @@ TEST_CASE("a squeue that prints something else, and succeeds, ends nothing") {
   by.leave([](std::string const&) {});
 }
 
+TEST_CASE("a hub that ends cancels its jobs at once, also while a look at the queue hangs") {
+  stand_in slurmd;
+  slurmd.say("queue", "17|RUNNING|n1|None\n");
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  CHECK(slurmd.next(by)[0].what == what::placed);
+  slurmd.write("squeue", "echo >\"$d/hangs\"; sleep 60");
+  while (slurmd.read("hangs").empty()) {
+    slurmd.poller->wait(std::clamp<std::int64_t>(by.next_deadline() - platform::now(), 0, 100'000'000));
+    by.tick(platform::now());
+  }
+  auto const before = platform::now();
+  by.leave([](std::string const&) {});
+  CHECK(platform::now() - before < 10 * launch::second);
+  CHECK(slurmd.read("cancelled").find("17") != std::string::npos);
+}
+
 TEST_CASE(
     "whoever has squeue and scancel say less, or ask, by the environment has them do so for commands of "
     "their own") {
