@@ -179,7 +179,7 @@ void command_runner::start(job& one) {
                                        .output = output.writable.get(),
                                        .errors = errors.writable.get()}));
   if (one.wanted.ends_with_us || one.wanted.timeout != 0 || one.wanted.idle != 0)
-    guard_.watch(one.process->pid());
+    guard_.add(std::to_string(one.process->pid()));
   one.input = std::move(input.writable);
   if (one.input)  // so that the command notices when we, not a fork of us, are gone
     platform::close_in_forks(one.input.get());
@@ -276,7 +276,7 @@ void command_runner::reap(job& one) {
   poller_.remove(one.process->handle());
   // As long as nobody has waited for it, no other group has its number.
   if (one.told_to_end) ::kill(-one.process->pid(), SIGKILL);
-  guard_.forget(one.process->pid());
+  guard_.remove(std::to_string(one.process->pid()));
   one.result.how = one.process->wait();
   one.ended = true;
   if (one.output) read(one, one.output, one.printed);
@@ -382,7 +382,7 @@ void command_runner::kill(job& one) {
   if (!one.process) return;
   ::kill(-one.process->pid(), SIGKILL);
   poller_.remove(one.process->handle());
-  guard_.forget(one.process->pid());
+  guard_.remove(std::to_string(one.process->pid()));
   one.process->wait();
   one.process.reset();
 }

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "src/launch/group_guard.hpp"
+#include "src/launch/end_guard.hpp"
 #include "src/launch/launcher.hpp"
 #include "src/platform/poller.hpp"
 #include "src/platform/process.hpp"
@@ -129,7 +129,7 @@ class command_runner final : private platform::ready_handler {
   void kill(job& one);
 
   platform::poller& poller_;
-  group_guard guard_;
+  end_guard guard_{end_groups()};
   std::map<job_id, std::unique_ptr<job>> jobs_;
   job_id last_ = 0;
 };

@@ -311,6 +311,7 @@ slurm_launcher::slurm_launcher(slurm how, platform::poller& poller, std::optiona
              .look = how_.interval.count() * second,
              .excludes = !exclusion_of({"n1"}, how_.extra).empty()}),
       runner_(poller),
+      guard_(shell_line(as_written({"scancel", "--state=PENDING"}, ::environ)) + " $all >/dev/null 2>&1\n"),
       carrying_(poller) {
   if (carried)
     carrier_.emplace(std::move(*carried), poller, carrying_,
@@ -518,6 +519,18 @@ void slurm_launcher::taken(std::string const& id, std::string const& text) {
   for (auto const start : submitted_)
     if (requests_.contains(start)) started_by_[start] = text;
   book_.submitted(platform::now(), id);
+  guard();
+}
+
+// What would begin when nobody is there any more.
+void slurm_launcher::guard() {
+  auto const all = book_.ids();
+  std::set<std::string> now(all.begin(), all.end());
+  for (auto const& id : guarded_)
+    if (!now.contains(id)) guard_.remove(id);
+  for (auto const& id : now)
+    if (!guarded_.contains(id)) guard_.add(id);
+  guarded_ = std::move(now);
 }
 
 // The job whose submission was not answered, by its name, which no other one has.
@@ -606,6 +619,7 @@ void slurm_launcher::take(std::vector<launch_event>& happened) {
     if (one.what == from::failed || one.what == from::ended) gone(one.start);
     happened.push_back({.what = what, .start = one.start, .text = std::move(one.text)});
   }
+  if (!said.empty()) guard();
   if (!farewell_.empty())
     happened.push_back({.what = launch_event::kind::notice, .text = std::exchange(farewell_, {})});
 }
@@ -645,6 +659,7 @@ bool slurm_launcher::leave_until(time_point until, teller const&) {
   if (!std::exchange(cancels_all_, true)) cancel_all();
   if (!left_) runner_.work_until(std::min({until, leaves_by_, now + second / 20}));
   if (!left_ && platform::now() < leaves_by_) return false;
+  for (auto const& id : guarded_) guard_.remove(id);
   if (!left_) farewell_ = std::string(not_cancelled_at_end) + "scancel has not answered in time";
   runner_.stop();
   return true;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,6 +91,7 @@ class slurm_launcher final : public launcher {
   void explain_end(driver::job_book::seen& job) const;
   void cancel(std::string const& id);
   void cancel_all();
+  void guard();
   void carry(driver::job_book::event const& placed);
   void bring(std::uint64_t start);
   void brought(std::uint64_t start, std::string const& job, std::string const& fault);
@@ -98,6 +100,8 @@ class slurm_launcher final : public launcher {
   slurm how_;
   driver::job_book book_;
   command_runner runner_;
+  end_guard guard_;                                  // of jobs that wait, once this process is killed
+  std::set<std::string> guarded_;                    // their ids, and those of jobs that run
   std::map<std::uint64_t, start_request> requests_;  // of those that are not over
   std::map<std::uint64_t, std::string> started_by_;  // likewise: what was run and printed
   std::map<std::uint64_t, time_point> awaited_;      // placed then; `never`: its worker has come

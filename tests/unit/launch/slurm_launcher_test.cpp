@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -239,6 +240,21 @@ TEST_CASE("a hub that ends cancels its jobs at once, also while a look at the qu
   by.leave([](std::string const&) {});
   CHECK(platform::now() - before < 10 * launch::second);
   CHECK(slurmd.read("cancelled").find("17") != std::string::npos);
+}
+
+TEST_CASE("jobs that wait are cancelled when their hub is killed, and none when it has ended") {
+  for (auto const ends : {false, true}) {
+    stand_in slurmd;
+    slurmd.say("queue", "17|RUNNING|n1|None\n");
+    std::optional<launch::slurm_launcher> by(std::in_place, launch::slurm{.interval = 1s}, *slurmd.poller);
+    by->start(order_for(1));
+    CHECK(slurmd.next(*by)[0].what == what::placed);
+    if (ends) by->leave([](std::string const&) {});
+    by.reset();  // its end of a pipe, as when it is killed
+    auto const cancelled = slurmd.read("cancelled");
+    CHECK((cancelled == "--state=PENDING 17\n") == !ends);
+    CHECK((cancelled == "17\n") == ends);
+  }
 }
 
 TEST_CASE(

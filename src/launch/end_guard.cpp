@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/launch/group_guard.hpp"
+#include "src/launch/end_guard.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,29 +14,27 @@
 namespace yonder::launch {
 namespace {
 
-constexpr char guard_script[] =
+constexpr std::string_view guard_script =
     "trap '' HUP INT QUIT TERM\n"
-    "groups=\n"
-    "while read -r what group; do\n"
+    "all=\n"
+    "while read -r how what; do\n"
     "  others=\n"
-    "  for one in $groups; do [ \"$one\" = \"$group\" ] || others=\"$others $one\"; done\n"
-    "  groups=$others\n"
-    "  [ \"$what\" = - ] || groups=\"$groups $group\"\n"
+    "  for one in $all; do [ \"$one\" = \"$what\" ] || others=\"$others $one\"; done\n"
+    "  all=$others\n"
+    "  [ \"$how\" = - ] || all=\"$all $what\"\n"
     "done\n"
-    "for one in $groups; do kill -s TERM -- \"-$one\" 2>/dev/null; done\n"
-    "[ -z \"$groups\" ] || sleep 2\n"
-    "for one in $groups; do kill -s KILL -- \"-$one\" 2>/dev/null; done\n";
+    "[ -n \"$all\" ] || exit 0\n";
 
 }  // namespace
 
-group_guard::~group_guard() {
+end_guard::~end_guard() {
   if (!process_) return;
   platform::close_in_no_fork(words_.get());
   words_.reset();
   process_->wait();
 }
 
-void group_guard::watch(pid_t leader) {
+void end_guard::add(std::string_view what) {
   if (!process_) try {
       int ends[2];
       if (::pipe2(ends, O_CLOEXEC) != 0) return;
@@ -45,22 +43,28 @@ void group_guard::watch(pid_t leader) {
       auto const nothing = platform::open_nothing(O_WRONLY);  // whoever reads of us does not wait for it
       if (!readable || !words_ || !nothing) return;
       process_ = platform::spawn({.path = "/bin/sh",
-                                  .arguments = {"sh", "-c", guard_script},
+                                  .arguments = {"sh", "-c", std::string(guard_script) + lines_},
                                   .input = readable.get(),
                                   .output = nothing.get()});
       platform::close_in_forks(words_.get());
     } catch (std::exception const&) {
       return;
     }
-  say('+', leader);
+  say('+', what);
 }
 
-void group_guard::say(char what, pid_t group) {
+void end_guard::say(char how, std::string_view what) {
   if (!process_) return;
   platform::no_sigpipe const quiet;
-  auto const line = std::string(1, what) + " " + std::to_string(group) + "\n";
+  auto const line = std::string(1, how) + " " + std::string(what) + "\n";
   [[maybe_unused]] auto const written =
       platform::retry([&] { return ::write(words_.get(), line.data(), line.size()); });
+}
+
+std::string end_groups() {
+  return "for one in $all; do kill -s TERM -- \"-$one\" 2>/dev/null; done\n"
+         "sleep 2\n"
+         "for one in $all; do kill -s KILL -- \"-$one\" 2>/dev/null; done\n";
 }
 
 }  // namespace yonder::launch
