@@ -204,6 +204,8 @@ std::string dispatcher::explain_wait(function_record const& function) const {
     if (pool->needs.resources.any() && pool->workers() == 0)
       return "what each of its workers is to have is given to others, or not known yet";
     if (!pool->delayed_why.empty()) return "one is being started: " + pool->delayed_why;
+    if (pool->starting != 0 && pool->starting == pool->held)
+      return "there is no room for one yet: " + pool->held_why;
     if (pool->starting != 0) return "one is being started, and has not answered yet";
     return pool->recruits ? "none has come that has it" + why_not_started() : "none was started yet";
   }

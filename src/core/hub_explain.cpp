@@ -90,7 +90,7 @@ std::string hub::state::why_queued(time_point now, call_record& call) {
   if (able != 0 && pool->starting > pool->held)
     why += "; " + std::to_string(pool->starting - pool->held) + " more being started" +
            (pool->delayed_why.empty() ? std::string() : ": " + pool->delayed_why);
-  if (pool->held != 0)
+  if (pool->held != 0 && why.find(pool->held_why) == std::string::npos)
     why += "; " + count_of(pool->held, "worker") + " to be started once there is room: " + pool->held_why;
   return why;
 }

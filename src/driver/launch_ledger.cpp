@@ -27,11 +27,15 @@ bool launch_ledger::begin(std::uint64_t start) {
 std::string launch_ledger::why_full() const {
   auto const count = instances_.size() + 1;
   auto const stuck = refusing();
-  auto const among =
+  auto const stopped = static_cast<std::size_t>(std::count_if(
+      instances_.begin(), instances_.end(), [](auto const& entry) { return entry.second.stopping; }));
+  auto among =
       stuck == 0 ? std::string() : ", among them " + std::to_string(stuck) + " that could not be stopped";
+  if (stopped > stuck) among += ", " + std::to_string(stopped - stuck) + " being stopped";
   if (limits_.max_instances != 0 && count > limits_.max_instances)
-    return "there are " + std::to_string(count - 1) + among + ", and its pool may have " +
-           std::to_string(limits_.max_instances) + " (max, or what its launcher can start)";
+    return (count == 2 ? "there is " : "there are ") + std::to_string(count - 1) + among +
+           ", and its pool may have " + std::to_string(limits_.max_instances) +
+           " (max, or what its launcher can start)";
   auto const cost = static_cast<double>(count) * limits_.cost_per_hour;
   constexpr double rounding = 1 + 1e-9;  // 3 * 0.1 is more than 0.3
   if (limits_.max_cost_per_hour && cost > *limits_.max_cost_per_hour * rounding)

@@ -163,8 +163,7 @@ TEST_CASE("a start that there is no room for is held, told of, and given up when
   auto const call = t.submit(ada, "1");
   REQUIRE(t.net.starts.size() == 1);
   t.net.hold(t.net.starts[0], "there are 4, and max_instances is 4");
-  CHECK(t.of(call, "why")
-            .find("1 worker to be started once there is room: there are 4, and max_instances is 4") !=
+  CHECK(t.of(call, "why").find("there is no room for one yet: there are 4, and max_instances is 4") !=
         std::string::npos);
   t.net.wait(1'000 * second);
   CHECK_FALSE(ada.outcomes.contains(call.number));

@@ -112,7 +112,7 @@ TEST_CASE("a start past the largest number waits, has no key so far, and begins 
   for (std::uint64_t const i : {0, 1}) {
     CHECK(events[i].what == told::held);
     CHECK(events[i].start == i + 2);
-    CHECK(events[i].text == "there are 1, and its pool may have 1 (max, or what its launcher can start)");
+    CHECK(events[i].text == "there is 1, and its pool may have 1 (max, or what its launcher can start)");
   }
   f.notes.next = {{launch_event::kind::placed, 1, {}}};
   f.all.came(1);

@@ -45,7 +45,7 @@ TEST_CASE("what could not be stopped counts, and is named") {
   CHECK(ledger.stop_refused(0, 1));
   CHECK_FALSE(ledger.begin(2));
   CHECK(ledger.why_full() ==
-        "there are 1, among them 1 that could not be stopped, and its pool may have 1 (max, or what its "
+        "there is 1, among them 1 that could not be stopped, and its pool may have 1 (max, or what its "
         "launcher can start)");
 }
 
