@@ -96,6 +96,11 @@ std::string list_libraries(std::string const& loader, std::string const& program
   return printed;
 }
 
+bool is_program(std::string const& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0;
+}
+
 // As a file there, and as a line of sha256sum.
 std::string plain_name(std::string const& wanted, std::string const& file) {
   if (wanted.empty() || wanted.front() == '.' || wanted.find_first_of("/\\\n\r\t ") != std::string::npos)
@@ -267,10 +272,30 @@ std::uint64_t cargo::size() const noexcept {
   return all;
 }
 
+std::string program_file(std::string const& program) {
+  if (program.empty() || program.find('/') != std::string::npos) return program;
+  auto const* const path = ::getenv("PATH");
+  for (std::string_view left = path == nullptr ? "/bin:/usr/bin" : path;;) {
+    auto const end = std::min(left.find(':'), left.size());
+    auto const folder = left.substr(0, end);
+    auto file = (folder.empty() ? "." : std::string(folder)) + "/" + program;
+    if (is_program(file)) return file;
+    if (end == left.size()) break;
+    left.remove_prefix(end + 1);
+  }
+  std::error_code ignored;
+  refuse(program, std::filesystem::exists(program, ignored)
+                      ? "no folder of PATH has such a program; for the one in the current folder write './" +
+                            program + "'"
+                      : "no folder of PATH has such a program; write its path, as in './" + program + "'");
+}
+
 // The loader, which is asked, would take itself for what it is to look at.
 cargo load_cargo(std::string const& program, std::vector<std::string> const& files, std::stop_token stop) {
   return cargo_loader(std::move(stop))
-      .take(program == "/proc/self/exe" ? "/proc/" + std::to_string(::getpid()) + "/exe" : program, files);
+      .take(program == "/proc/self/exe" ? "/proc/" + std::to_string(::getpid()) + "/exe"
+                                        : program_file(program),
+            files);
 }
 
 // glibc's parts fit one another and the kernel's loader only; a driver's its kernel module.

@@ -46,8 +46,12 @@ struct cargo {
   std::uint64_t size() const noexcept;
 };
 
-// Reads it; takes a while. `files`: folders, too, with all that is in them. Throws std::runtime_error, which
-// says what is wrong with which file, or that it was stopped.
+// The file that execvp(3) would run: a name without a slash is looked for in the folders of PATH, and nowhere
+// else. Throws std::runtime_error where none has it.
+std::string program_file(std::string const& program);
+
+// Reads it; takes a while. `program`: as program_file() has it. `files`: folders, too, with all that is
+// in them. Throws std::runtime_error, which says what is wrong with which file, or that it was stopped.
 cargo load_cargo(std::string const& program, std::vector<std::string> const& files = {},
                  std::stop_token stop = {});
 // So many files of that kind at once: their names and hashes stand in command lines.

@@ -38,8 +38,8 @@ far_machine ask_host(host_check const& wanted, far_step step, std::vector<std::s
 // It is expected there under the path that it has here.
 finding examine_installed(host_check const& wanted, cargo const& all) {
   namespace fs = std::filesystem;
-  auto const path =
-      wanted.program.empty() ? fs::read_symlink("/proc/self/exe") : fs::absolute(wanted.program);
+  auto const path = wanted.program.empty() ? fs::read_symlink("/proc/self/exe")
+                                           : fs::absolute(program_file(wanted.program));
   auto const program = path.string();
   auto const trouble = ask_host(wanted, far_step::installed, {all.needs.loader, program}).program_trouble;
   if (trouble.empty()) return {"program", program, program};

@@ -161,6 +161,32 @@ TEST_CASE("a program's libraries travel but those of the system, all named by th
   CHECK_THROWS_AS(load_cargo("/no/such/app"), std::runtime_error);
 }
 
+TEST_CASE("a program that is named without a slash is the one that a shell would find") {
+  carry_folder first, second;
+  first.write("app", "no program: nobody may run it");
+  second.write("other", "");
+  fs::copy_file("/proc/self/exe", second.at / "app");
+  struct path_guard {
+    std::string before = ::getenv("PATH");
+    explicit path_guard(std::string const& now) { ::setenv("PATH", now.c_str(), 1); }
+    ~path_guard() { ::setenv("PATH", before.c_str(), 1); }
+  };
+  path_guard const path(first.at.string() + ":" + second.at.string());
+  auto const all = load_cargo("app");
+  CHECK(all.program() == "app");
+  CHECK(all.files.front().hash == carried_test().files.front().hash);
+  CHECK(all.files.size() == carried_test().files.size());
+
+  auto const here = fs::current_path();
+  fs::current_path(second.at);
+  CHECK_THROWS_WITH(load_cargo("other"), doctest::Contains("in the current folder write './other'"));
+  CHECK_THROWS_WITH(load_cargo("no-such-app"), doctest::Contains("write its path, as in './no-such-app'"));
+  CHECK_NOTHROW(load_cargo("./app"));
+  path_guard const none(first.at.string() + ":");  // an empty one is the current folder
+  CHECK_NOTHROW(load_cargo("app"));
+  fs::current_path(here);
+}
+
 #if defined(YONDER_STATIC_PROGRAM)
 TEST_CASE("a static build asks a host for nothing: no loader, no library, no version of one") {
   elf_facts facts;
