@@ -573,10 +573,25 @@ void slurm_launcher::explain_end(job_book::seen& job) const {
   if (job.words.find("JobLaunchFailure") != std::string::npos)
     job.words += ": its script could not be started there; is the folder of its `output`, " + how_.output +
                  ", on its node?";
-  else if (how_.output != no_output)
-    job.words += ": what it has printed is in its `output`, " + how_.output;
-  else if (job.words.find('\n') == std::string::npos)
-    job.words += ": say `output`, a file there, to see what it prints";
+  else if (how_.output != no_output || job.words.find('\n') == std::string::npos)
+    job.words += ": " + where_it_prints();
+}
+
+std::string slurm_launcher::where_it_prints() const {
+  return how_.output == no_output ? "say `output`, a file there, to see what it prints"
+                                  : "what it has printed is in its `output`, " + how_.output;
+}
+
+// Of one whose worker has not come, as far as the book's words leave it open.
+std::string slurm_launcher::remark_of(job_book::event const& one) const {
+  auto const awaited = awaited_.find(one.start);
+  if (awaited != awaited_.end() && awaited->second == never) return {};
+  auto const is_end = one.what == job_book::event::kind::ended || one.what == job_book::event::kind::failed;
+  if (is_end && one.text.find(" is over: COMPLETED") != std::string::npos)
+    return ": its program ended by itself, with status 0, before its worker had come, as one does that makes "
+           "no yonder::runtime, or whose time is over there (YONDER_END_TIME); " +
+           where_it_prints();
+  return {};
 }
 
 // By its number, which is nobody else's.
@@ -609,6 +624,7 @@ void slurm_launcher::take(std::vector<launch_event>& happened) {
       case from::stop_failed: what = launch_event::kind::stop_failed; break;
       case from::notice: break;
     }
+    one.text += remark_of(one);
     auto const how = started_by_.find(one.start);
     if (how != started_by_.end()) {
       if (one.what == from::placed) one.text = how->second;  // told where its worker does not come

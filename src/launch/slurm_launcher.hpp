@@ -89,6 +89,8 @@ class slurm_launcher final : public launcher {
   void search();
   void look();
   void explain_end(driver::job_book::seen& job) const;
+  std::string where_it_prints() const;
+  std::string remark_of(driver::job_book::event const& one) const;
   void cancel(std::string const& id);
   void cancel_all();
   void guard();

@@ -388,6 +388,25 @@ TEST_CASE("a job that fails is told with what was submitted, what was said, or w
                        "its node?"));
 }
 
+TEST_CASE("a job whose program ends with 0 before its worker has come is told as that") {
+  stand_in slurmd;
+  auto const end_of = [&](bool comes, std::string output = "/dev/null") {
+    slurmd.say("queue", "17|COMPLETED|n1|None|(null)\n");
+    launch::slurm_launcher by({.output = std::move(output), .interval = 1s}, *slurmd.poller);
+    by.start(order_for(1));
+    if (comes) by.served(1);
+    auto const told = slurmd.next(by);
+    REQUIRE(told.size() == 1);
+    return told[0].text.substr(0, told[0].text.find("\nIt was started by"));
+  };
+  std::string const early =
+      "its job 17 is over: COMPLETED (None): its program ended by itself, with status 0, before its worker "
+      "had come, as one does that makes no yonder::runtime, or whose time is over there (YONDER_END_TIME); ";
+  CHECK(end_of(false) == early + "say `output`, a file there, to see what it prints");
+  CHECK(end_of(false, "/logs/%j") == early + "what it has printed is in its `output`, /logs/%j");
+  CHECK(end_of(true) == "its job 17 is over: COMPLETED (None)");
+}
+
 TEST_CASE("the number of a job is the last one that sbatch prints, whatever a site has it say before") {
   CHECK(launch::job_number_in("17\n") == "17");
   CHECK(launch::job_number_in("17;cluster\r\n") == "17");
