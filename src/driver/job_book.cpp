@@ -71,6 +71,7 @@ void job_book::served(std::uint64_t start) {
   for (auto& [key, one] : jobs_) {
     if (std::find(one.starts.begin(), one.starts.end(), start) == one.starts.end()) continue;
     one.came = true;
+    one.served.push_back(start);
     excluded_.served(one.where);
   }
 }
@@ -221,8 +222,10 @@ void job_book::listed(std::int64_t now, std::map<std::string, seen> const& jobs)
           one.cancels = one.unwanted.size() == one.starts.size();
         one.where = found->second.where;
         if (one.came) excluded_.served(one.where);
+        one.placed_at = now;
         for (auto const start : one.starts) happened_.push_back({kind::placed, start, {}, one.id, one.where});
       }
+      if (is == state::running) tell_running(now, one);
       ++at;
     }
   }
@@ -263,6 +266,21 @@ void job_book::take_waiting(std::int64_t now, job& one, seen const& is) {
   } else {
     tell_waiting(one, std::move(why));
   }
+}
+
+// A scheduler knows no more of a worker than that its job runs: it may not reach its hub from there.
+void job_book::tell_running(std::int64_t now, job const& one) {
+  if (one.cancels) return;
+  auto const is_in = [](auto const& all, std::uint64_t start) {
+    return std::find(all.begin(), all.end(), start) != all.end();
+  };
+  auto const seconds = (now - one.placed_at) / 1'000'000'000;
+  for (auto const start : one.starts)
+    if (!is_in(one.unwanted, start) && !is_in(one.served, start))
+      say(kind::waits, start,
+          "its job " + one.id + " runs" + (one.where.empty() ? "" : " on " + one.where) +
+              (seconds == 0 ? "" : ", for " + std::to_string(seconds) + " s so far") +
+              ", and its worker has not come yet");
 }
 
 // What it was submitted without counts no more: a scheduler keeps to it for as long as the job waits.

@@ -42,7 +42,8 @@ class job_book {
   explicit job_book(job_limits const& limits) : limits_(limits) {}
 
   struct event {
-    // waits: it is in the queue, or not even there, and `text` says why; again when that changes
+    // waits: it is in the queue, or not even there, and `text` says why; again when that changes. Once it is
+    // placed: for how long it has run without its worker, at each look
     enum class kind : std::uint8_t { waits, placed, failed, ended, stop_failed, notice };
     kind what{};
     std::uint64_t start = 0;
@@ -128,6 +129,8 @@ class job_book {
     std::string where{};                  // its node, once it is placed
     bool came = false;                    // one of its workers
     bool told_missing = false;            // that the queue does not have it nevertheless
+    std::vector<std::uint64_t> served{};  // of its starts: their workers have come
+    std::int64_t placed_at = 0;
   };
   struct waiting_start {
     std::uint64_t start = 0;
@@ -140,6 +143,7 @@ class job_book {
   void end(job const& one, std::string const& text);
   void tell_waiting(job& one, std::string why);
   void take_waiting(std::int64_t now, job& one, seen const& is);
+  void tell_running(std::int64_t now, job const& one);
   void blame(std::int64_t now, job const& one, std::string const& node, std::string const& text);
   void lift(std::int64_t now, std::string const& why);
   bool has_lapsed(std::int64_t now, job const& one) const;

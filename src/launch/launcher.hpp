@@ -64,7 +64,8 @@ using runtime_detail::teller;
 // engine's lock.
 //
 // Of each start there is, in this order: `held` and `waits`, `placed` (once at most), then `failed` (if it
-// was not placed) or `ended`, after which nothing follows. `stop_failed` may come in between.
+// was not placed) or `ended`, after which nothing follows. `stop_failed` may come in between, and `waits`
+// until its worker has come.
 class launcher {
  public:
   virtual ~launcher() = default;

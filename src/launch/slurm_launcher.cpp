@@ -591,6 +591,8 @@ std::string slurm_launcher::remark_of(job_book::event const& one) const {
     return ": its program ended by itself, with status 0, before its worker had come, as one does that makes "
            "no yonder::runtime, or whose time is over there (YONDER_END_TIME); " +
            where_it_prints();
+  if (one.what == job_book::event::kind::waits && awaited != awaited_.end())
+    return " to " + requests_.at(one.start).order.hub + "; " + where_it_prints();
   return {};
 }
 

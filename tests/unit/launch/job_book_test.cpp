@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "src/launch/launcher.hpp"
 
@@ -43,12 +44,13 @@ TEST_CASE("a start is a job, which is placed when it runs and ended when it is o
   CHECK(told_of(book) == words{"waits 7"});
   REQUIRE(book.should_look(10 * second));
   book.listed(10 * second, {{"12", {state::running, "RUNNING"}}});
-  CHECK(told_of(book) == words{"placed 7"});
+  CHECK(told_of(book) == words{"placed 7", "waits 7"});
   REQUIRE(book.should_look(15 * second));
   book.listed(15 * second, {});
   CHECK(told_of(book).empty());  // a scheduler may have lost sight of it for a moment
   REQUIRE(book.should_look(16 * second));
   book.listed(16 * second, {{"12", {state::running, "RUNNING"}}});
+  CHECK(told_of(book) == words{"waits 7"});
   REQUIRE(book.should_look(21 * second));
   book.listed(21 * second, {});
   CHECK(told_of(book).empty());
@@ -112,6 +114,34 @@ TEST_CASE(
   CHECK(events[0].what == kind::failed);
   CHECK(events[0].text ==
         "its job 12 waits: PENDING (PartitionTimeLimit)\nits job 12 was cancelled: CANCELLED");
+}
+
+TEST_CASE(
+    "of a job that runs it is told at each look on which workers are waited for, where and for how long") {
+  job_book book({.workers = 3});
+  for (std::uint64_t start : {1, 2, 3}) book.start(0, start);
+  book.submission(0);
+  book.submitted(0, "12");
+  auto const look = [&book](std::int64_t at) {
+    REQUIRE(book.should_look(at * second));
+    book.listed(at * second, {{"12", {.is = state::running, .words = "RUNNING", .where = "n1"}}});
+    std::vector<job_book::event> events, waits;
+    book.take(events);
+    std::copy_if(events.begin(), events.end(), std::back_inserter(waits),
+                 [](auto const& one) { return one.what == kind::waits; });
+    return waits;
+  };
+  auto told = look(5);
+  REQUIRE(told.size() == 3);
+  CHECK(told[0].text == "its job 12 runs on n1, and its worker has not come yet");
+  book.served(1);
+  book.stop(3);
+  told = look(15);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].start == 2);
+  CHECK(told[0].text == "its job 12 runs on n1, for 10 s so far, and its worker has not come yet");
+  book.served(2);
+  CHECK(look(20).empty());
 }
 
 TEST_CASE("a job that is over before it ran has failed, in the scheduler's words") {
@@ -319,7 +349,7 @@ TEST_CASE("a worker of several that is not wanted counts until its job is over")
   book.submitted(0, "12");
   REQUIRE(book.should_look(5 * second));
   book.listed(5 * second, {{"12", {state::running, "RUNNING"}}});
-  CHECK(told_of(book) == words{"placed 1", "placed 2"});
+  CHECK(told_of(book) == words{"placed 1", "placed 2", "waits 1", "waits 2"});
   book.stop(1);
   book.stop(1);
   CHECK(book.cancel().empty());
@@ -352,7 +382,7 @@ TEST_CASE("a cancel that is refused is told, and made again when that is asked f
   book.stop(1);
   CHECK(book.cancel() == "12");
   book.not_cancelled(6 * second, "no controller");
-  CHECK(told_of(book) == words{"placed 1", "stop failed 1"});
+  CHECK(told_of(book) == words{"placed 1", "waits 1", "stop failed 1"});
   CHECK(book.cancel().empty());
   book.stop(1);
   CHECK(book.cancel() == "12");
@@ -391,7 +421,7 @@ TEST_CASE("what cannot be started where it was placed is cancelled, and ends wit
   book.listed(5 * second, {{"12", {state::running, "RUNNING", "n2"}}});
   std::vector<job_book::event> events;
   book.take(events);
-  REQUIRE(events.size() == 2);
+  REQUIRE(events.size() == 4);  // and that their workers have not come yet
   CHECK(events[1].job == "12");
   CHECK(events[1].where == "n2");
   book.give_up(0, 7, "its glibc is too old");
@@ -585,7 +615,7 @@ TEST_CASE("at most 16 nodes are left out, and a cancel that is refused leaves th
   book.not_cancelled(15 * second, "Access denied");
   CHECK(told_of(book).empty());
   look(book, 20 * second, "12", {.is = state::running, .words = "RUNNING", .where = "n2"});
-  CHECK(told_of(book) == words{"placed 2"});
+  CHECK(told_of(book) == words{"placed 2", "waits 2"});
   CHECK(book.cancel().empty());
 }
 

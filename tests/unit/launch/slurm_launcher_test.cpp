@@ -217,7 +217,7 @@ TEST_CASE("a squeue that prints something else, and succeeds, ends nothing") {
     slurmd.poller->wait(std::clamp<std::int64_t>(by.next_deadline() - platform::now(), 0, 100'000'000));
     by.tick(platform::now());
     by.take(happened);
-    CHECK(happened.empty());
+    for (auto const& one : happened) CHECK(one.what == what::waits);  // that its worker has not come yet
   }
   CHECK_FALSE(launch::is_queue("nonsense\n", false));
   CHECK(launch::is_queue("CLUSTER: east\n", false));
@@ -289,8 +289,9 @@ TEST_CASE("two starts are one job, whose script holds the keys and whose command
   by.start(order_for(1));
   by.start(order_for(2));
   auto const placed = slurmd.next(by);
-  REQUIRE(placed.size() == 2);
+  REQUIRE(placed.size() == 4);  // and that their workers have not come yet
   CHECK(placed[0].what == what::placed);
+  CHECK(placed[1].what == what::placed);
   CHECK(placed[1].start == 2);
   CHECK(slurmd.read("line").find("--gres=gpu:2") != std::string::npos);
   CHECK(slurmd.read("line").find("secret") == std::string::npos);
@@ -405,6 +406,27 @@ TEST_CASE("a job whose program ends with 0 before its worker has come is told as
   CHECK(end_of(false) == early + "say `output`, a file there, to see what it prints");
   CHECK(end_of(false, "/logs/%j") == early + "what it has printed is in its `output`, /logs/%j");
   CHECK(end_of(true) == "its job 17 is over: COMPLETED (None)");
+}
+
+TEST_CASE(
+    "while a job runs and its worker has not come, it is told where, for how long, and where it is to come") {
+  stand_in slurmd;
+  slurmd.say("queue", "17|RUNNING|n1|None|(null)\n");
+  launch::slurm_launcher by({.interval = 1s}, *slurmd.poller);
+  by.start(order_for(1));
+  auto told = slurmd.next(by);
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].what == what::placed);
+  CHECK(told[1].what == what::waits);
+  std::string const end =
+      ", and its worker has not come yet to tcp://hub:5555; say `output`, a file there, to see what it "
+      "prints";
+  CHECK(told[1].text == "its job 17 runs on n1" + end);
+  told = slurmd.next(by);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].what == what::waits);
+  CHECK(told[0].text.starts_with("its job 17 runs on n1, for "));
+  CHECK(told[0].text.ends_with(" s so far" + end));
 }
 
 TEST_CASE("the number of a job is the last one that sbatch prints, whatever a site has it say before") {
