@@ -91,7 +91,7 @@ void hub::state::note_outlived(time_point now, worker_session const& worker, out
       fail(now, *call, errc::unsatisfiable,
            "its timeout of " + in_words(call->policy.timeout) + " is longer than workers last here: " +
                std::to_string(most) + " have come since it waits, the last one with " +
-               in_words(worker.lasts) + "; ask for longer allocations, or set a shorter timeout",
+               roughly_in_words(worker.lasts) + "; ask for longer allocations, or set a shorter timeout",
            out);
 }
 

@@ -14,6 +14,12 @@ std::string in_words(duration time) {
   return std::to_string(time) + " ns";
 }
 
+std::string roughly_in_words(duration time) {
+  for (auto const unit : {second, millisecond, microsecond})
+    if (time >= 10 * unit) return in_words(time - time % unit);
+  return in_words(time);
+}
+
 namespace {
 constexpr char digits[] = "0123456789abcdef";
 }  // namespace

@@ -12,6 +12,8 @@ namespace yonder::core {
 
 // In the largest unit of which it is a whole number: "2 s", "1500 ms", "250 us", "7 ns".
 std::string in_words(duration time);
+// For what was measured: likewise, without what nobody reads of it: "54 s", "1500 ms".
+std::string roughly_in_words(duration time);
 
 // 32 hexadecimal digits, as yonder::to_string(call_id) has them.
 std::string in_words(call_id const& id);

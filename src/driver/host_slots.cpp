@@ -45,13 +45,15 @@ std::optional<host_slots::place> host_slots::take(std::int64_t now, std::uint64_
   return given;
 }
 
-std::string host_slots::why(std::int64_t now, std::size_t gpus) const {
-  std::string text = "no host has room for it";
+std::string host_slots::why(std::int64_t now, std::size_t gpus, bool waits) const {
+  std::string text = waits ? "no host has room for it" : "no host can take it";
   for (auto const& one : states_) {
     text += "; " + one.is.name + ": ";
     if (one.is.gpus.size() < gpus)
       text += "has " + std::to_string(one.is.gpus.size()) + " of the " + std::to_string(gpus) +
               " GPUs that it is to have";
+    else if (one.not_before > now && !waits)
+      text += "failed";
     else if (one.not_before > now)
       text += "failed, and is tried again in " + std::to_string((one.not_before - now) / 1'000'000'000 + 1) +
               " s";

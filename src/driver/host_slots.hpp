@@ -31,7 +31,8 @@ class host_slots {
 
   // Taken for `start` until give_back(). Nothing: why() says why.
   std::optional<place> take(std::int64_t now, std::uint64_t start, std::size_t gpus);
-  std::string why(std::int64_t now, std::size_t gpus) const;
+  // `waits`: it is tried again, which is said of hosts that have failed.
+  std::string why(std::int64_t now, std::size_t gpus, bool waits = true) const;
   // Whether there may be a place later: on a host that is busy, or that failed and had been reached before.
   bool may_come(std::int64_t now, std::size_t gpus) const;
   // When there may be one although nothing is given back.

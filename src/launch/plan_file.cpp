@@ -51,6 +51,12 @@ class table_reader {
     return true;
   }
 
+  // One that is not there says what an empty one would.
+  void read_name(std::string_view key, std::string& value) {
+    if (read(key, value) && value.empty())
+      refuse(*find(key), key, "is empty; leave it out where none is meant");
+  }
+
   void read_flag(std::string_view key, bool& value) {
     auto const* const node = find(key);
     if (node == nullptr) return;
@@ -190,14 +196,16 @@ ssh read_ssh(table_reader& reader) {
 
 slurm read_slurm(table_reader& reader) {
   slurm how;
-  reader.read("partition", how.partition);
-  reader.read("gres", how.gres);
+  reader.read_name("partition", how.partition);
+  reader.read_name("gres", how.gres);
   reader.read_duration("time", how.time);
-  reader.read("account", how.account);
+  if (auto const* const time = reader.find("time"); time != nullptr && how.time == std::chrono::seconds(0))
+    reader.refuse(*time, "time", "is 0; leave it out where jobs last as their partition says");
+  reader.read_name("account", how.account);
   reader.read_words("extra", how.extra);
   reader.read_limit("workers", how.workers);
   reader.read_limit("max_jobs", how.max_jobs);
-  reader.read("output", how.output);
+  reader.read_name("output", how.output);
   reader.read_duration("interval", how.interval);
   return how;
 }

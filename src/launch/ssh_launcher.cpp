@@ -135,9 +135,9 @@ void ssh_launcher::start(start_request const& wanted) {
   auto const needs_less = std::all_of(waiting_.begin(), waiting_.end(),
                                       [&](auto const& one) { return wanted.needs.gpus < one.needs.gpus; });
   if (needs_less && begin(now, wanted)) return;
-  auto text = why(now, wanted);
-  if (!slots_.may_come(now, wanted.needs.gpus))
-    return say(launch_event::kind::failed, wanted.start, std::move(text));
+  auto const may_come = slots_.may_come(now, wanted.needs.gpus);
+  auto text = why(now, wanted, may_come);
+  if (!may_come) return say(launch_event::kind::failed, wanted.start, std::move(text));
   if (waiting_.empty()) looked_ = now, may_have_room_ = false;
   waiting_.push_back(wanted);
   say(launch_event::kind::held, wanted.start, std::move(text));
@@ -230,15 +230,15 @@ void ssh_launcher::tell_heard(time_point now) {
 void ssh_launcher::run_waiting(time_point now) {
   std::erase_if(waiting_, [&](auto const& one) {
     if (begin(now, one)) return true;
-    auto text = why(now, one);
     auto const may_come = slots_.may_come(now, one.needs.gpus);
+    auto text = why(now, one, may_come);
     say(may_come ? launch_event::kind::held : launch_event::kind::failed, one.start, std::move(text));
     return !may_come;
   });
 }
 
-std::string ssh_launcher::why(time_point now, start_request const& wanted) const {
-  auto text = slots_.why(now, wanted.needs.gpus);
+std::string ssh_launcher::why(time_point now, start_request const& wanted, bool waits) const {
+  auto text = slots_.why(now, wanted.needs.gpus, waits);
   for (auto const& [host, printed] : failures_) text += "\n" + printed;
   return text;
 }

@@ -65,7 +65,7 @@ class ssh_launcher final : public launcher {
   void run(start_request const& wanted, driver::host_slots::place const& at);
   void run_waiting(time_point now);
   void carried(std::uint64_t start, std::string const& fault);
-  std::string why(time_point now, start_request const& wanted) const;
+  std::string why(time_point now, start_request const& wanted, bool waits) const;
   void ended(std::uint64_t start, command_result const& result);
   void heard(std::uint64_t start, std::string_view piece);
   void tell_heard(time_point now);

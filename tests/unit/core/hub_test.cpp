@@ -607,6 +607,10 @@ TEST_CASE("a time is told in the largest unit that is exact") {
   CHECK(in_words(1500 * millisecond) == "1500 ms");
   CHECK(in_words(250 * microsecond) == "250 us");
   CHECK(in_words(7) == "7 ns");
+  CHECK(roughly_in_words(54'530'149 * microsecond) == "54 s");
+  CHECK(roughly_in_words(10 * second - 1) == "9999 ms");
+  CHECK(roughly_in_words(90 * second) == "90 s");
+  CHECK(roughly_in_words(7) == "7 ns");
 }
 
 TEST_CASE("an error that comes of a limit states it") {

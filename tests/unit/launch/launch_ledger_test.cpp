@@ -117,6 +117,7 @@ TEST_CASE("a host that failed is left alone for a while, which doubles") {
   hosts.give_back(0, 1, true);
   CHECK_FALSE(hosts.take(5 * second - 1, 2, 0));
   CHECK(hosts.why(0, 0) == "no host has room for it; one: failed, and is tried again in 6 s");
+  CHECK(hosts.why(0, 0, false) == "no host can take it; one: failed");
   CHECK(hosts.take(5 * second, 2, 0));
   hosts.give_back(5 * second, 2, true);
   CHECK_FALSE(hosts.take(15 * second - 1, 3, 0));

@@ -166,6 +166,11 @@ TEST_CASE("numbers, names and addresses that cannot be meant so are refused") {
   for (char const* const key : {"workers", "max_jobs"})
     CHECK(refusal("[pools.x]\nlauncher = 'slurm'\nmax = 1\n" + std::string(key) + " = 0\n")
               .find(std::string(key) + "' is 0; leave it out where there is no limit") != std::string::npos);
+  for (char const* const key : {"partition", "account", "gres", "output"})
+    CHECK(refusal("[pools.x]\nlauncher = 'slurm'\n" + std::string(key) + " = ''\n") ==
+          "launch.toml:3: 'pools.x." + std::string(key) + "' is empty; leave it out where none is meant");
+  CHECK(refusal("[pools.x]\nlauncher = 'slurm'\ntime = '0m'\n") ==
+        "launch.toml:3: 'pools.x.time' is 0; leave it out where jobs last as their partition says");
   CHECK(refusal(ssh + "max = 0\n").find("max: it is 0, and no worker could ever be started") !=
         std::string::npos);
   for (char const* const good : {"login1", "tcp://gate:5555", "[::1]", "tcp://[::1]:80", "10.0.0.7"})
