@@ -67,7 +67,7 @@ TEST_CASE("a job that the queue has no more goes on while its worker is heard, a
   book.submitted(0, "12");
   REQUIRE(book.should_look(5 * second));
   book.listed(5 * second, {{"12", {state::running, "RUNNING"}}});
-  CHECK(told_of(book) == words{"placed 7"});
+  CHECK(told_of(book) == words{"placed 7", "waits 7"});
   book.served(7);
   for (int at = 10; at < 60; at += 5) {
     REQUIRE(book.should_look(at * second));
