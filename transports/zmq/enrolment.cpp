@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
+#include <vector>
 
 #include "transports/setup_error.hpp"
 #include "transports/zmq/key_file.hpp"
@@ -198,12 +200,26 @@ void issue_files(std::filesystem::path const& folder, key_terms const& terms,
       : terms.rights.calls  ? std::pair(files.client_secret, files.client_public)
                             : std::pair(files.worker_secret, files.worker_public);
   require_free_name(key_files(folder).authorized, terms.name);
+  auto const has_server = std::filesystem::exists(files.server_public);
+  if (has_server && read_public_key(files.server_public) != server)
+    refuse_file(files.server_public, "is another hub's key: a folder is for one hub; name another one");
   secret_key secret;
   draw_secret(secret);
-  write_secret_key(secret_file, secret);
-  write_new_file(public_file, 0644, text_of(public_key_of(secret)) + "\n");
-  write_new_file(files.server_public, 0644, text_of(server) + "\n");
-  add_line(folder, entry_of(terms, public_key_of(secret)));
+  std::vector<std::filesystem::path> made;  // which must not stay if the rest fails
+  try {
+    write_secret_key(secret_file, secret);
+    made.push_back(secret_file);
+    write_new_file(public_file, 0644, text_of(public_key_of(secret)) + "\n");
+    made.push_back(public_file);
+    if (!has_server) {
+      write_new_file(files.server_public, 0644, text_of(server) + "\n");
+      made.push_back(files.server_public);
+    }
+    add_line(folder, entry_of(terms, public_key_of(secret)));
+  } catch (...) {
+    for (auto const& file : made) ::unlink(file.c_str());
+    throw;
+  }
 }
 
 void issue_listed(std::filesystem::path const& folder, key_terms const& terms, raw_key const& key) {
@@ -256,8 +272,8 @@ enrolment enrol_key(std::filesystem::path const& list, raw_key const& token, raw
       outcome = enrolment::done;
     });
   } catch (unchanged const&) {
-  } catch (setup_error const& error) {
-    return error.code() == errc::overloaded ? enrolment::busy : enrolment::refused;
+  } catch (setup_error const&) {
+    return enrolment::busy;  // it says nothing of the token
   }
   return outcome;
 }

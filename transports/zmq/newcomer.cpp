@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whoever comes with a token: makes a key pair, and has it let in.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -12,6 +15,8 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "src/platform/system_call.hpp"
+#include "src/platform/unique_fd.hpp"
 #include "transports/setup_error.hpp"
 #include "transports/zmq/address.hpp"
 #include "transports/zmq/enrolment.hpp"
@@ -43,11 +48,27 @@ bool has_file(std::filesystem::path const& file) {
 }
 
 void pin_server(key_files const& files, raw_key const& server) {
-  if (!has_file(files.server_public))
-    return write_new_file(files.server_public, 0644, text_of(server) + "\n");
+  if (!has_file(files.server_public)) try {
+      return write_new_file(files.server_public, 0644, text_of(server) + "\n");
+    } catch (setup_error const&) {
+      if (!has_file(files.server_public)) throw;  // not made by another one meanwhile
+    }
   if (read_public_key(files.server_public) != server)
     refuse_file(files.server_public,
                 "is another hub\'s key: a folder is for one hub; name another one: YONDER_KEYS=FOLDER");
+}
+
+// From making a pair until its hub has answered, so that processes of one folder that come by one line come
+// one after the other: the first one's pair is the others', too. It goes with its descriptor, and with its
+// process. Null: that took too long, or the file system has no locks.
+platform::unique_fd hold(std::filesystem::path const& file, std::chrono::milliseconds patience) {
+  platform::unique_fd held(platform::retry([&] { return ::open(file.c_str(), O_RDONLY | O_CLOEXEC); }));
+  auto const until = std::chrono::steady_clock::now() + patience;
+  while (held && platform::retry([&] { return ::flock(held.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() >= until) return {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return held;
 }
 
 // Whether a pair was made now. Another process of ours may make one at the same time: its is as good.
@@ -182,8 +203,9 @@ void require(std::optional<enrolment> said, std::string const& address) {
                           ": this key is listed there already, and for less than the token is; its operator "
                           "changes that line, or name another folder for the token: YONDER_KEYS=FOLDER");
   if (said == enrolment::busy)
-    throw setup_error(errc::overloaded,
-                      address + ": the hub's list of keys is being changed all the time; try again");
+    throw setup_error(errc::overloaded, address +
+                                            ": the hub cannot change its list of keys now: others change it "
+                                            "all the time, or its disk is full; try again");
   throw setup_error(
       errc::hub_unreachable,
       address +
@@ -197,6 +219,7 @@ void enrol(connect_options const& options, handed_over const& token, address_sch
   make_private_folder(options.keys);
   key_files const files(options.keys);
   pin_server(files, token.server);
+  auto const held = hold(files.server_public, patience);
   auto const pair = files_of(files, options.role);
   secret_key own;
   bool const made = have_pair(pair, own);
@@ -204,7 +227,8 @@ void enrol(connect_options const& options, handed_over const& token, address_sch
   auto const said = ask_all({options.address, schemes, ask_once, token, request, patience});
   // The token of a line that is used again: the pair has been let in by it.
   if (said == enrolment::refused && !made) return;
-  if (made && (said == enrolment::refused || said == enrolment::wrong_role)) {
+  // Without the lock another process may have had it let in.
+  if (made && held && (said == enrolment::refused || said == enrolment::wrong_role)) {
     ::unlink(pair.secret_file.c_str());
     ::unlink(pair.public_file.c_str());
   }

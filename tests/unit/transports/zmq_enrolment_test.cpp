@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <fstream>
 #include <future>
 #include <optional>
 
@@ -85,6 +87,25 @@ TEST_CASE(
   CHECK(here.w.events(*here.server).empty());  // the hub has not heard of any of it
 }
 
+TEST_CASE("processes of one folder that come by one line at once all come in, by one key") {
+  site here;
+  auto const token = issue_token(here.keys, {.name = "gpu-box", .rights = workers, .lifetime = 1h}, 10min);
+  std::vector<std::future<connect_options>> coming;
+  for (int i = 0; i < 6; ++i)
+    coming.push_back(std::async(std::launch::async, [&] {
+      return enrolled({here.address() + "#" + token, here.there, 0, {}, connect_role::worker});
+    }));
+  here.w.run_until([&] {
+    return std::all_of(coming.begin(), coming.end(),
+                       [](auto const& one) { return one.wait_for(0s) == std::future_status::ready; });
+  });
+  for (auto& one : coming) CHECK_NOTHROW(one.get());
+  CHECK(fs::exists(key_files(here.there).worker_secret));
+  CHECK(list_keys(here.keys).size() == 2);
+  auto const identity = here.identity_of({here.address(), here.there, 0, {}, connect_role::worker});
+  CHECK(here.server->rights_of(identity) == workers);
+}
+
 TEST_CASE("a token that is over, revoked, of another hub, of another role, cut or made up lets nobody in") {
   site here;
   CHECK(has(here.refused(issue_token(here.keys, {.name = "over", .rights = workers}, -1s)),
@@ -141,6 +162,25 @@ TEST_CASE("a token that is tried again and again for what it is not for is used 
     CHECK(judge.enrol(identity, own, connect_role::worker) == enrolment::wrong_role);
   CHECK(judge.enrol(identity, own, connect_role::worker) == enrolment::refused);
   CHECK(judge.enrol(identity, own, connect_role::client) == enrolment::refused);
+}
+
+TEST_CASE("a folder has files of several roles, and of what fails none stay") {
+  site here;
+  auto const into = here.folder.path() / "several";
+  key_files const files(into);
+  transport::issue_files(here.keys, {.name = "worker", .rights = workers}, into);
+  transport::issue_files(here.keys, {.name = "client", .rights = clients}, into);
+  CHECK(fs::exists(files.client_secret));
+  CHECK(list_keys(here.keys).size() == 3);
+  auto const other = here.folder.path() / "other";
+  fs::create_directory(other);
+  fs::permissions(other, fs::perms::owner_all);
+  std::ofstream(key_files(other).client_public) << "somebody's\n";
+  CHECK_THROWS_AS(transport::issue_files(here.keys, {.name = "again", .rights = clients}, other),
+                  transport::setup_error);
+  CHECK_FALSE(fs::exists(key_files(other).client_secret));
+  fs::remove(key_files(other).client_public);
+  CHECK_NOTHROW(transport::issue_files(here.keys, {.name = "again", .rights = clients}, other));
 }
 
 TEST_CASE("key files for a name that is taken are not written") {
