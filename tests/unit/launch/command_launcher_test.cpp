@@ -71,6 +71,12 @@ std::vector<launch_event> next(recording_cloud const& cloud, command_launcher& l
   return happened;
 }
 
+void place_two(recording_cloud const& cloud, command_launcher& launcher) {
+  launcher.start(request(1));
+  launcher.start(request(2));
+  for (std::size_t placed = 0; placed < 2;) placed += next(cloud, launcher).size();
+}
+
 constexpr auto nobody = [](std::string const&) {};
 
 TEST_CASE("what is started is placed, and its script starts a worker wherever it is run") {
@@ -164,10 +170,7 @@ TEST_CASE("what is not listed any more has ended, and what is being started has 
   auto commands = cloud.commands();
   commands.list_interval = std::chrono::seconds(1);
   command_launcher launcher(commands, *cloud.poller);
-  launcher.start(request(1));
-  launcher.start(request(2));
-  auto placed = next(cloud, launcher).size();
-  while (placed < 2) placed += next(cloud, launcher).size();
+  place_two(cloud, launcher);
   std::filesystem::remove(cloud.folder / "at.yonder-abc-1");
   auto const ended = next(cloud, launcher);
   REQUIRE(ended.size() == 1);
@@ -270,9 +273,7 @@ rm "at.${1#id-}")sh");
   commands.stop = {(cloud.folder / "stopper").string(), "{id}"};
   commands.list = {"sleep", "60"};
   command_launcher launcher(commands, *cloud.poller, 4 * launch::second);
-  launcher.start(request(1));
-  launcher.start(request(2));
-  for (std::size_t placed = 0; placed < 2;) placed += next(cloud, launcher).size();
+  place_two(cloud, launcher);
   std::ofstream(cloud.folder / "refuse");
   std::string said;
   launcher.leave([&](std::string const& line) { said = line; });
@@ -287,9 +288,7 @@ TEST_CASE("whoever is not listed, but whose worker is connected, is left alone, 
   auto commands = cloud.commands();
   commands.list_interval = std::chrono::seconds(1);
   command_launcher launcher(commands, *cloud.poller);
-  launcher.start(request(1));
-  launcher.start(request(2));
-  for (std::size_t placed = 0; placed < 2;) placed += next(cloud, launcher).size();
+  place_two(cloud, launcher);
   launcher.served(1);
   std::filesystem::remove(cloud.folder / "at.yonder-abc-1");
   std::filesystem::remove(cloud.folder / "at.yonder-abc-2");
