@@ -127,7 +127,8 @@ enum class log_state : std::uint8_t {
   awaited,      // as `unknown`; but it may have been begun under an earlier hub, or go on under the next one
 };
 
-// Whether two numbers that pages of logs have had, no number of which is 0, are one hub's.
+// Whether two numbers of entries, as pages of logs have them (`next`), are of one hub's: its seed is in the
+// upper half of them.
 constexpr bool are_of_one_hub(std::uint64_t one, std::uint64_t other) { return one >> 32U == other >> 32U; }
 
 struct log_page {
